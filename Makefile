@@ -1,0 +1,63 @@
+# `make help` lists the targets. Everything runs in .venv, which is made when it is missing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# CI and new machines alike: the tested versions, and no CUDA where a CPU build is enough.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+XDIST ?= -n 2
+
+.PHONY: help demo install dev test test-fast test-nightly lint fmt bench screenshots snapshots clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; set PYTHON=python3.12, say."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+install: $(VENV)/.installed ## make .venv and install the workbench
+
+dev: $(VENV)/.installed-dev ## install what tests and linters need, too
+
+demo: $(VENV)/.installed ## see it work: sample data and an offline labelling job, live
+	@$(BIN)/refusal-tui demo
+
+lint: $(VENV)/.installed-dev ## ruff, mypy, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --verbose
+
+test: lint ## the whole suite (under 8 minutes on 2 cores)
+	$(BIN)/python -m pytest $(XDIST) -m 'not nightly'
+
+test-fast: $(VENV)/.installed-dev ## everything that starts no process (under a minute)
+	$(BIN)/python -m pytest $(XDIST) -m 'not nightly and not pty and not kill'
+
+test-nightly: $(VENV)/.installed-dev ## hundreds of kills and the long runs
+	$(BIN)/python -m pytest -m nightly
+
+fmt: $(VENV)/.installed-dev ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-dev ## measure; prints the tables of docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
+snapshots: $(VENV)/.installed-dev ## accept the screens as they are now
+	$(BIN)/python -m pytest $(XDIST) tests/tui --snapshot-update -m 'not nightly and not pty'
+
+screenshots: $(VENV)/.installed ## the pictures of the README
+	$(BIN)/python -m benchmarks.screenshots docs/images
+
+clean: ## remove caches and the demo workspace
+	rm -rf artifacts/demo snapshot_report .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

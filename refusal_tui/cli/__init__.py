@@ -1,0 +1,1 @@
+"""The command line: every action of a screen has its twin here. Standard output is data, standard error is talk."""

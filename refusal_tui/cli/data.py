@@ -1,0 +1,280 @@
+"""`import`, `datasets`, `rows`, `row`, `facets`, `selections`, `browse`: the data area on the command line."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from refusal_tui.cli.common import Session, emit, emit_json, emit_json_lines, emit_table, json_option, pass_session, say
+from refusal_tui.errors import InputError
+from refusal_tui.store import browse as browsing
+from refusal_tui.store import query
+from refusal_tui.store.items import chunks, fetch_rows
+
+selection_argument = click.argument("selection", nargs=-1)
+
+
+@click.command("import")
+@click.argument("source")
+@click.option("--as", "adapter", metavar="ADAPTER", help="How to read it (default: recognised from its columns).")
+@click.option("--name", metavar="NAME", help="What to call the dataset (default: from the source).")
+@click.option("--split", metavar="SPLIT", help="Which split to read (default: all).")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Read at most N rows of the source.")
+@click.option("--map", "mapping", metavar="prompt=COLUMN,response=COLUMN", help="Columns of a generic source.")
+@click.option("--option", "options", metavar="KEY=VALUE", multiple=True, help="An option of the adapter.")
+@click.option("--dry-run", is_flag=True, help="Only show how it would be read.")
+@click.option("--detach", "-d", is_flag=True, help="Do not wait.")
+@json_option
+@pass_session
+def import_(
+    session: Session,
+    source: str,
+    adapter: str | None,
+    name: str | None,
+    split: str | None,
+    limit: int | None,
+    mapping: str | None,
+    options: tuple[str, ...],
+    dry_run: bool,
+    detach: bool,
+    as_json: bool,
+) -> int:
+    """Import SOURCE: a JSONL, JSON, CSV, TSV or Parquet file (also .gz, .zst), a folder, - for standard input, or
+    hf:owner/name[@revision]."""
+    from refusal_tui.cli.run import start
+    from refusal_tui.jobs.registry import job_kind
+
+    values = {
+        "source": _local(session, source), "adapter": adapter, "name": name, "split": split, "limit": limit,
+        "map": mapping, "options": ",".join(options) or None,
+    }  # fmt: skip
+    if source == "-":
+        values["name"] = name or "stdin"
+    if dry_run:
+        _show_plan(values, as_json)
+        return 0
+    code = start(session, job_kind("import"), values, detach=detach, as_json=as_json)
+    return code
+
+
+def _local(session: Session, source: str) -> str:
+    """A worker has no standard input: what comes from there is kept in a file first."""
+    if source != "-":
+        return source
+    spool = session.workspace().artifacts / "stdin"
+    spool.mkdir(exist_ok=True)
+    path = spool / f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1_000_000}.jsonl"
+    with path.open("wb") as file:
+        while block := sys.stdin.buffer.read(1 << 20):
+            file.write(block)
+    return str(path)
+
+
+@click.command("ingest-plan")
+@click.argument("source")
+@click.option("--as", "adapter")
+@click.option("--split")
+@click.option("--map", "mapping")
+@click.option("--option", "options", multiple=True)
+@json_option
+@pass_session
+def ingest_plan(
+    session: Session, source: str, adapter: str | None, split: str | None, mapping: str | None,
+    options: tuple[str, ...], as_json: bool,
+) -> None:  # fmt: skip
+    """Show how SOURCE would be read: adapter, column mapping, warnings and the first items."""
+    values = {"source": _local(session, source), "adapter": adapter, "split": split, "map": mapping}
+    _show_plan({**values, "options": ",".join(options) or None}, as_json)
+
+
+def _show_plan(values: dict[str, Any], as_json: bool) -> None:
+    from refusal_tui.ingest.plan import plan_record
+    from refusal_tui.ingest.spec import ImportSpec
+    from refusal_tui.jobs.spec import build_spec
+
+    spec = build_spec(ImportSpec, values)
+    assert isinstance(spec, ImportSpec)
+    record = plan_record(spec.plan())
+    if as_json:
+        emit_json(record)
+        return
+    for name, value in record.items():
+        if name != "preview":
+            emit(f"{name:<14} {value}")
+    for item in record["preview"]:
+        emit(f"- prompt    {str(item['prompt'])[:300]}")
+        emit(f"  response  {str(item['response'])[:300]}")
+
+
+@click.command()
+@click.option("--quarantine", metavar="NAME", help="Print the rows of dataset NAME that could not be used.")
+@json_option
+@pass_session
+def datasets(session: Session, quarantine: str | None, as_json: bool) -> None:
+    """List the built-in catalogue and what is imported."""
+    from refusal_tui.ingest.catalog import CATALOG
+    from refusal_tui.store.datasets import get_dataset, list_datasets, quarantined
+
+    if quarantine is not None:
+        with session.store() as connection:
+            rows = quarantined(connection, get_dataset(connection, quarantine).id, limit=100_000)
+        if as_json:
+            emit_json([asdict(row) for row in rows])
+        else:
+            emit_table(["line", "reason", "row"], [[r.line, r.reason, r.excerpt] for r in rows])
+        return
+    try:
+        with session.store() as connection:
+            imported = list_datasets(connection)
+    except Exception:
+        imported = []  # the catalogue is worth reading before there is a workspace
+    if as_json:
+        emit_json({"imported": [asdict(d) for d in imported], "catalogue": [asdict(entry) for entry in CATALOG]})
+        return
+    emit("Imported")
+    emit_table(
+        ["name", "rows", "quarantined", "adapter", "licence", "state"],
+        [[d.name, d.n_items, d.n_rejected, d.provenance.adapter, d.provenance.licence, d.state] for d in imported],
+        cut=32,
+    )
+    emit("\nCatalogue (import with: refusal-tui import hf:ID --as NAME)")
+    emit_table(
+        ["name", "hf id", "licence", "size", "gated"],
+        [[e.name, e.hub_id, e.licence, e.size, "gated" if e.gated else ""] for e in CATALOG],
+        cut=38,
+    )
+
+
+@click.command()
+@selection_argument
+@click.option("--sort", default="id", type=click.Choice(list(browsing.SORTS)), help="Order of the rows.")
+@click.option("--reverse", is_flag=True, help="The other way round.")
+@click.option("--limit", default=50, type=click.IntRange(0), help="At most so many rows; 0: all.")
+@click.option("--count", is_flag=True, help="Only print how many there are.")
+@json_option
+@pass_session
+def rows(
+    session: Session, selection: tuple[str, ...], sort: str, reverse: bool, limit: int, count: bool, as_json: bool
+) -> None:
+    """Print the rows of SELECTION (the filter language of the Browse screen; see docs/filters.md)."""
+    text = " ".join(selection)
+    with session.store() as connection:
+        if count:
+            number = browsing.count_items(connection, text)
+            emit_json({"count": number}) if as_json else emit(str(number))
+            return
+        ids = browsing.select_ids(connection, text, sort, descending=reverse)
+        shown = ids[:limit] if limit else ids
+        if as_json:
+            emit_json_lines(asdict(row) for chunk in chunks(shown, 500) for row in fetch_rows(connection, chunk))
+            return
+        previews = [p for chunk in chunks(shown, 500) for p in browsing.fetch_previews(connection, chunk)]
+    emit_table(
+        ["id", "judge", "gold", "model", "prompt", "response"],
+        [[p.item_id, p.judge or "", p.gold or "", p.model or "", p.prompt, p.response or ""] for p in previews],
+        cut=40,
+    )
+    if len(ids) > len(shown):
+        say(f"{len(ids) - len(shown):,} more rows; show them with --limit 0.")
+
+
+@click.command()
+@click.argument("item_id", type=click.IntRange(1), metavar="ID")
+@json_option
+@pass_session
+def row(session: Session, item_id: int, as_json: bool) -> None:
+    """Print one row with every label, verdict and outcome."""
+    with session.store() as connection:
+        dossier = browsing.read_dossier(connection, item_id)
+    if dossier is None:
+        raise InputError(f"There is no row {item_id}.", "List rows with: refusal-tui rows")
+    if as_json:
+        emit_json(asdict(dossier))
+        return
+    for line in _dossier_lines(dossier):
+        emit(line)
+
+
+def _dossier_lines(dossier: browsing.Dossier) -> Iterator[str]:
+    item = dossier.row
+    yield f"row {item.item_id}  {item.dataset}  key {item.key}  model {item.model or '-'}  split {dossier.split or '-'}"
+    yield "\nPROMPT\n" + item.prompt
+    yield "\nRESPONSE\n" + ("(none)" if item.response is None else item.response)
+    yield "\nLABELS"
+    for label in dossier.labels:
+        sure = f" p={label.probability:.2f}" if label.probability is not None else ""
+        yield f"  {label.head} = {label.value}{sure}  by {label.annotator} {label.profile}".rstrip()
+    yield "\nVERDICTS (oldest first)"
+    for stored in dossier.verdicts:
+        verdict = stored.verdict
+        answers = ", ".join(f"{q}={a.value}" for q, a in verdict.answers.items()) or "retracted"
+        old = "  (superseded)" if stored.superseded else ""
+        yield f"  {verdict.annotator} {verdict.question_set}@{verdict.version}: {answers}{old}"
+        for span in verdict.spans:
+            text = (item.prompt if span.field == "prompt" else item.response or "")[span.start : span.end]
+            yield f"    {span.rule}: {text}"
+    for outcome in dossier.outcomes:
+        yield f"  job {outcome.job_id} {outcome.kind}: {outcome.state} {outcome.error or ''}".rstrip()
+    if item.meta:
+        yield "\nSOURCE FIELDS"
+        for name, value in item.meta.items():
+            yield f"  {name}: {value}"
+
+
+@click.command("facets")
+@selection_argument
+@click.option("--by", "fields", multiple=True, type=click.Choice(browsing.FACETS), help="Only these facets.")
+@json_option
+@pass_session
+def facets_(session: Session, selection: tuple[str, ...], fields: tuple[str, ...], as_json: bool) -> None:
+    """Count the rows of SELECTION by judge label, gold label, dataset, model, split and category."""
+    with session.store() as connection:
+        chosen = fields or browsing.FACETS
+        found = [facet for field in chosen for facet in browsing.facets(connection, field, " ".join(selection))]
+    if as_json:
+        emit_json([asdict(facet) for facet in found])
+    else:
+        emit_table(["facet", "value", "rows"], [[f.field, f.value, f.count] for f in found])
+
+
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def selections(context: click.Context, as_json: bool) -> None:
+    """List, save or show selections."""
+    if context.invoked_subcommand is not None:
+        return
+    with context.obj.store() as connection:
+        found = query.list_selections(connection)
+    if as_json:
+        emit_json([asdict(s) for s in found])
+    else:
+        emit_table(["name", "filter"], [[f"@{s.name}", s.expression] for s in found], cut=100)
+
+
+@selections.command("save")
+@click.argument("name")
+@click.argument("expression", nargs=-1, required=True)
+@pass_session
+def save(session: Session, name: str, expression: tuple[str, ...]) -> None:
+    """Keep a filter under NAME; use it as @NAME."""
+    with session.store() as connection:
+        query.save_selection(connection, name.removeprefix("@"), " ".join(expression))
+        count = browsing.count_items(connection, f"@{name.removeprefix('@')}")
+    say(f"Saved @{name.removeprefix('@')}: {count:,} rows now.")
+
+
+@click.command()
+@selection_argument
+@pass_session
+def browse(session: Session, selection: tuple[str, ...]) -> int:
+    """Open the workbench on the rows of SELECTION."""
+    text = " ".join(selection)
+    with session.store() as connection:
+        query.compile_filter(connection, text)  # say what is wrong here, not in the app
+    return session.open_workbench(session.workspace(), f"browse:{text}")

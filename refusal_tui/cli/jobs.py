@@ -1,0 +1,186 @@
+"""`refusal-tui jobs`: list, look at and steer jobs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import asdict
+
+import click
+
+from refusal_tui.cli.common import Session, emit, emit_json, emit_table, json_option, pass_session, say
+from refusal_tui.cli.watch import duration, job_record, wait_for_job
+from refusal_tui.jobs import control
+from refusal_tui.jobs.progress import active_seconds, progress_of
+from refusal_tui.jobs.registry import job_kind
+from refusal_tui.jobs.spec import command_line, load_spec
+from refusal_tui.store.artifacts import list_artifacts
+from refusal_tui.store.jobs import Job, JobState, events_of, get_job, get_worker, list_jobs, trouble
+from refusal_tui.text.mask import mask_secrets
+
+job_argument = click.argument("job_id", type=click.IntRange(1), metavar="JOB")
+
+
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def jobs(context: click.Context, as_json: bool) -> None:
+    """List, watch, pause, resume, cancel or retry jobs."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_, as_json=as_json)
+
+
+@jobs.command("list")
+@json_option
+@pass_session
+def list_(session: Session, as_json: bool) -> None:
+    """List the jobs, newest first."""
+    with session.store() as connection:
+        control.reap(connection)
+        found = list_jobs(connection)
+        if as_json:
+            emit_json([job_record(connection, job) for job in found])
+            return
+        lines = []
+        for job in found:
+            worker = get_worker(connection, job.id)
+            progress = progress_of(job, worker)
+            percent = f"{progress.fraction:.0%}" if progress.fraction is not None else ""
+            done = f"{progress.done:,}" + (f"/{progress.goal:,}" if progress.goal is not None else "")
+            rate = f"{progress.rate:,.0f}/s" if progress.rate else ""
+            failed = job.n_failed + job.n_unparsable or ""
+            lines.append([job.id, job.kind, job.title, job.state.value, percent, done, rate, failed])
+    emit_table(["job", "kind", "title", "state", "", "done", "rate", "failed"], lines, cut=30)
+
+
+@jobs.command()
+@job_argument
+@json_option
+@pass_session
+def show(session: Session, job_id: int, as_json: bool) -> None:
+    """Show one job: where it stands, its settings, its troubles and what it wrote."""
+    with session.store() as connection:
+        control.reap(connection)
+        job = get_job(connection, job_id)
+        if as_json:
+            written = [asdict(a) for a in list_artifacts(connection, job_id)]
+            emit_json({**job_record(connection, job), "artifacts": written})
+            return
+        worker = get_worker(connection, job_id)
+        progress = progress_of(job, worker)
+        emit(f"job {job.id}  {job.kind}: {job.title}  {job.state.value}" + (f"  ({job.note})" if job.note else ""))
+        total = "" if progress.goal is None else f" of {progress.goal:,}"
+        rate = f", {progress.rate:,.1f}/s" if progress.rate else ""
+        emit(f"  done {progress.done:,}{total}{rate}, {duration(active_seconds(job, worker))} at work")
+        emit(f"  ok {job.n_ok:,}  failed {job.n_failed:,}  unparsable {job.n_unparsable:,}")
+        emit(f"  {_command_of(job)}")
+        for group in trouble(connection, job_id):
+            emit(f"  {group.count:,} {group.state} ({group.error_class}): {group.example}")
+        for artifact in list_artifacts(connection, job_id):
+            emit(f"  wrote {artifact.path} ({artifact.bytes:,} bytes)")
+
+
+def _command_of(job: Job) -> str:
+    spec = load_spec(job_kind(job.kind).spec_type(), job.spec, job.spec_version)
+    return command_line(job.kind, spec, selection=job.selection, pilot=job.row_limit)
+
+
+@jobs.command()
+@job_argument
+@json_option
+@pass_session
+def watch(session: Session, job_id: int, as_json: bool) -> int:
+    """Show a job's progress until it ends (Ctrl+C stops watching, not the job)."""
+    return wait_for_job(session, job_id, as_json=as_json)
+
+
+@jobs.command()
+@job_argument
+@click.option("--worker", is_flag=True, help="Print the worker's own log file.")
+@json_option
+@pass_session
+def log(session: Session, job_id: int, worker: bool, as_json: bool) -> None:
+    """Print what happened to a job."""
+    with session.store() as connection:
+        get_job(connection, job_id)
+        events = events_of(connection, job_id, limit=1000)
+    if as_json:
+        emit_json([asdict(event) for event in events])
+    elif worker:
+        path = session.workspace().logs / f"job-{job_id}.log"
+        if not path.exists():
+            say(f"Job {job_id} has no log file yet.")
+            return
+        with path.open(encoding="utf-8", errors="backslashreplace") as lines:
+            for line in lines:
+                emit(mask_secrets(line.rstrip("\n")))
+    else:
+        for event in events:
+            stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.created))
+            emit(f"{stamp} {event.level:<7} {event.text}")
+
+
+@jobs.command()
+@job_argument
+@json_option
+@pass_session
+def pause(session: Session, job_id: int, as_json: bool) -> None:
+    """Stop a job after the rows in flight; resume goes on where it stopped."""
+    _tell(control.pause(session.workspace(), job_id), as_json)
+
+
+@jobs.command()
+@click.argument("job_id", type=click.IntRange(1), metavar="JOB", required=False)
+@click.option("--all", "all_", is_flag=True, help="Every interrupted job, and the lanes of what is queued.")
+@click.option("--wait", is_flag=True, help="Wait for the job with a progress bar.")
+@json_option
+@pass_session
+def resume(session: Session, job_id: int | None, all_: bool, wait: bool, as_json: bool) -> int:
+    """Go on with a paused, interrupted or failed job, or with all of them after a reboot."""
+    if all_ == (job_id is not None):
+        raise click.UsageError("Give a JOB, or --all.")
+    if all_:
+        picked = control.resume_all(session.workspace())
+        if as_json:
+            emit_json([asdict(job) for job in picked])
+        else:
+            say(f"{len(picked)} jobs are on their way: {', '.join(str(j.id) for j in picked) or 'none was waiting'}.")
+        return 0
+    assert job_id is not None
+    job = control.resume(session.workspace(), job_id)
+    if wait:
+        return wait_for_job(session, job_id, as_json=as_json)
+    _tell(job, as_json)
+    return 0
+
+
+@jobs.command()
+@job_argument
+@json_option
+@pass_session
+def cancel(session: Session, job_id: int, as_json: bool) -> None:
+    """Stop a job for good; what it has done stays."""
+    _tell(control.cancel(session.workspace(), job_id), as_json)
+
+
+@jobs.command()
+@job_argument
+@click.option("--class", "error_class", metavar="NAME", help="Only rows that failed with this error class.")
+@json_option
+@pass_session
+def retry(session: Session, job_id: int, error_class: str | None, as_json: bool) -> None:
+    """Do the failed rows of a job again."""
+    count = control.retry(session.workspace(), job_id, error_class)
+    if as_json:
+        emit_json({"job": job_id, "rows": count})
+    else:
+        say(f"{count} rows of job {job_id} are tried again. Watch it with: refusal-tui jobs watch {job_id}")
+
+
+def _tell(job: Job, as_json: bool) -> None:
+    if as_json:
+        emit_json(asdict(job))
+        return
+    wish = f", asked to {job.wish.value}" if job.wish and job.state is JobState.RUNNING else ""
+    say(f"Job {job.id} is {job.state.value}{wish}.")
+    sys.stderr.flush()

@@ -1,0 +1,117 @@
+"""How does a command wait for a job? It reads the store and draws one line; the job belongs to nobody's terminal."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import time
+from dataclasses import asdict
+
+from refusal_tui.cli.common import Session, emit_json, say
+from refusal_tui.errors import ExitCode
+from refusal_tui.jobs.control import reap
+from refusal_tui.jobs.progress import Progress, RateMeter, progress_of
+from refusal_tui.store.jobs import Job, JobState, get_job, get_worker, trouble
+from refusal_tui.text.safe import safe_text
+
+_POLL_SECONDS = 0.25
+_PLAIN_LINE_SECONDS = 10.0  # without a terminal, in a log file
+_BAR_CELLS = 24
+
+
+def wait_for_job(session: Session, job_id: int, *, as_json: bool = False) -> int:
+    """Show a job's progress until it ends; returns the exit code. Ctrl+C detaches and the job goes on."""
+    try:
+        with session.store() as connection:
+            job = _follow(connection, job_id)
+            if as_json:
+                emit_json(job_record(connection, job))
+            return _tell_end(connection, job)
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        say(f"Detached: job {job_id} goes on. Come back with: refusal-tui jobs watch {job_id}")
+        return ExitCode.DETACHED
+
+
+def _follow(connection: sqlite3.Connection, job_id: int) -> Job:
+    on_terminal = sys.stderr.isatty()
+    meter = RateMeter()
+    shown, next_plain, next_reap = "", 0.0, 0.0
+    while True:
+        now = time.monotonic()
+        if now >= next_reap:
+            reap(connection)
+            next_reap = now + 5.0
+        job = get_job(connection, job_id)
+        rate = meter.observe(now, job.progress) if job.state is JobState.RUNNING else None
+        text = progress_line(job, progress_of(job, get_worker(connection, job_id), rate))
+        if on_terminal and text != shown:
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+            shown = text
+        elif not on_terminal and (now >= next_plain or not job.state.active):
+            say(text)
+            next_plain = now + _PLAIN_LINE_SECONDS
+        if not job.state.active:
+            if on_terminal:
+                print(file=sys.stderr)
+            return job
+        time.sleep(_POLL_SECONDS)
+
+
+def progress_line(job: Job, progress: Progress) -> str:
+    """One line of at most 79 cells: number, bar, rows, rate, time left."""
+    fraction = progress.fraction
+    filled = int(_BAR_CELLS * (fraction or 0.0))
+    bar = "█" * filled + "░" * (_BAR_CELLS - filled)
+    parts = [f"job {job.id} {job.state.value}", bar]
+    if fraction is not None:
+        parts.append(f"{fraction:4.0%} {progress.done:,}/{progress.goal:,}")
+    elif progress.done:
+        parts.append(f"{progress.done:,}")
+    if progress.rate:
+        parts.append(f"{progress.rate:,.0f}/s")
+    if progress.eta is not None and job.state is JobState.RUNNING:
+        parts.append(f"{duration(progress.eta)} left")
+    elif job.step:
+        parts.append(job.step)
+    return safe_text(" ".join(parts), newlines=False)[:79]
+
+
+def duration(seconds: float) -> str:
+    """
+    >>> duration(5), duration(75), duration(7322), duration(200000)
+    ('5s', '1m15s', '2h02m', '2d07h')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02d}h"
+
+
+def job_record(connection: sqlite3.Connection, job: Job) -> dict[str, object]:
+    """A job as JSON: its row, where it stands, and its troubles."""
+    progress = progress_of(job, get_worker(connection, job.id))
+    return {
+        **asdict(job),
+        "rows_per_second": progress.rate,
+        "eta_seconds": progress.eta,
+        "trouble": [asdict(t) for t in trouble(connection, job.id)],
+    }
+
+
+def _tell_end(connection: sqlite3.Connection, job: Job) -> int:
+    if job.note:
+        say(f"Job {job.id} is {job.state.value}: {job.note}")
+    for group in trouble(connection, job.id)[:5]:
+        say(f"  {group.count} rows {group.state} ({group.error_class}): {group.example}")
+    if job.state is JobState.DONE:
+        return ExitCode.OK
+    if job.state is JobState.PAUSED:
+        say(f"Go on with: refusal-tui jobs resume {job.id}")
+        return ExitCode.OK
+    say(f"See why with: refusal-tui jobs log {job.id}")
+    return ExitCode.JOB_FAILED

@@ -1,0 +1,87 @@
+"""How is each file format written? Streams of records in, one finished file or folder out; memory stays flat."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from refusal_tui.export.records import COLUMNS, flat, neutral
+
+Records = Iterator[dict[str, Any]]
+_BATCH_ROWS = 1000
+
+
+def write_jsonl(records: Records, folder: Path) -> Path:
+    path = folder / "data.jsonl"
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for record in records:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    return path
+
+
+def write_json(records: Records, folder: Path) -> Path:
+    path = folder / "data.json"
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        separator = "[\n"
+        for record in records:
+            file.write(separator + json.dumps(record, ensure_ascii=False))
+            separator = ",\n"
+        file.write("[]\n" if separator == "[\n" else "\n]\n")
+    return path
+
+
+def write_csv(records: Records, folder: Path) -> Path:
+    path = folder / "data.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for record in records:
+            writer.writerow({name: neutral(cell) for name, cell in flat(record).items()})
+    return path
+
+
+def write_parquet(records: Records, folder: Path) -> Path:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {name: pa.bool_() if name == "has_response" else pa.string() for name in COLUMNS}
+    schema = pa.schema(list(types.items()))
+    path = folder / "data.parquet"
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        batch: list[Mapping[str, Any]] = []
+        for record in records:
+            batch.append(flat(record))
+            if len(batch) == _BATCH_ROWS:
+                writer.write_table(pa.Table.from_pylist(batch, schema))
+                batch = []
+        if batch:
+            writer.write_table(pa.Table.from_pylist(batch, schema))
+    return path
+
+
+def write_hf(records: Records, folder: Path) -> Path:
+    """A folder for `datasets.load_from_disk`."""
+    from datasets import Dataset
+
+    scratch = folder / ".scratch"
+    scratch.mkdir()
+    parquet = write_parquet(records, scratch)
+    data = Dataset.from_parquet(str(parquet), cache_dir=str(scratch / "cache"), keep_in_memory=False)
+    path = folder / "data"
+    data.save_to_disk(str(path))
+    del data
+    shutil.rmtree(scratch)
+    return path
+
+
+WRITERS: Mapping[str, Callable[[Records, Path], Path]] = {
+    "jsonl": write_jsonl,
+    "json": write_json,
+    "csv": write_csv,
+    "parquet": write_parquet,
+    "hf": write_hf,
+}

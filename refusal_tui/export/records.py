@@ -1,0 +1,102 @@
+"""What does one exported row hold? The item, every current label, and the verdicts behind them.
+
+The record is what the `workbench` adapter of `ingest` reads, so that export and import are each other's inverse. Text
+is exact; null stays null.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from refusal_tui.store.browse import Dossier, read_dossier
+
+# Columns of the flat formats (csv, parquet, hf); the ones in JSON_COLUMNS hold JSON text.
+COLUMNS = (
+    "key", "dataset", "prompt", "messages", "response", "has_response", "model", "split", "category", "refusal3",
+    "labels", "verdicts", "meta",
+)  # fmt: skip
+JSON_COLUMNS = frozenset({"messages", "labels", "verdicts", "meta"})
+
+# A cell that starts with one of these is a formula to a spreadsheet (CWE-1236). The apostrophe marks a neutralised
+# cell, so a cell that starts with one is marked, too: reading takes exactly one away.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
+
+
+def records(connection: sqlite3.Connection, item_ids: Iterable[int]) -> Iterator[dict[str, Any]]:
+    """The exported rows, in order; rows that no longer exist are left out."""
+    for item_id in item_ids:
+        dossier = read_dossier(connection, item_id)
+        if dossier is not None:
+            yield record_of(dossier)
+
+
+def record_of(dossier: Dossier) -> dict[str, Any]:
+    """One row as nested JSON."""
+    row = dossier.row
+    return {
+        "key": row.key,
+        "dataset": row.dataset,
+        "prompt": row.prompt,
+        "messages": [{"role": m.role, "content": m.content} for m in row.messages] or None,
+        "response": row.response,
+        "model": row.model,
+        "split": dossier.split,
+        "category": dossier.category,
+        "refusal3": _headline(dossier),
+        "labels": [
+            {
+                "head": label.head,
+                "annotator": label.annotator,
+                "value": label.value,
+                "probability": label.probability,
+                "profile": label.profile or None,
+            }
+            for label in dossier.labels
+        ],
+        "verdicts": [
+            {
+                "annotator": v.annotator,
+                "question_set": v.question_set,
+                "version": v.version,
+                "profile": v.profile.value,
+                "answers": {question: [a.value, a.probability] for question, a in v.answers.items()},
+                "spans": [[s.field, s.start, s.end, s.rule] for s in v.spans],
+                "raw": v.raw,
+                "rationale": v.rationale,
+                "seen_judge": v.seen_judge,
+            }
+            for v in (stored.verdict for stored in dossier.verdicts)
+        ],
+        "meta": dict(row.meta),
+    }
+
+
+def _headline(dossier: Dossier) -> str | None:
+    """The three-class label to train on: a human's where there is one, else the latest judge's; null is not none."""
+    three = [label for label in dossier.labels if label.head == "refusal3"]
+    humans = [label for label in three if label.annotator.startswith("human:")]
+    chosen = max(humans or three, key=lambda label: label.verdict_id, default=None)
+    return chosen.value if chosen else None
+
+
+def flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record with nested values as JSON text and `has_response` telling null from an empty answer."""
+    cells = {name: record.get(name) for name in COLUMNS}
+    cells["has_response"] = record["response"] is not None
+    for name in JSON_COLUMNS:
+        cells[name] = json.dumps(record[name], ensure_ascii=False) if record[name] else None
+    return cells
+
+
+def neutral(cell: Any) -> Any:
+    """A CSV cell that no spreadsheet takes for a formula.
+
+    >>> neutral("=1+1"), neutral("'quoted'"), neutral("plain"), neutral(None)
+    ("'=1+1", "''quoted'", 'plain', None)
+    """
+    if isinstance(cell, str) and cell.startswith(FORMULA_STARTS):
+        return "'" + cell
+    return cell

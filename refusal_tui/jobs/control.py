@@ -1,0 +1,132 @@
+"""What may a face do with jobs? Submit, pause, resume, cancel, retry, and notice dead workers.
+
+Faces never own work: they write a wish into the store and see to it that the lane has a supervisor.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from refusal_tui.errors import InputError
+from refusal_tui.jobs.liveness import is_alive
+from refusal_tui.jobs.registry import job_kind
+from refusal_tui.store import jobs as store
+from refusal_tui.store.browse import select_ids
+from refusal_tui.store.jobs import Job, JobState
+from refusal_tui.store.workspace import Workspace
+
+if TYPE_CHECKING:  # pydantic would double the supervisor's memory
+    from refusal_tui.jobs.spec import JobSpec
+
+PILOT_ROWS = 20
+
+
+def submit(
+    workspace: Workspace, kind_name: str, spec: JobSpec, *, selection: str = "", pilot: int | None = None
+) -> int:
+    """Create a job, freeze its rows and start it as soon as its lane is free; returns its number.
+
+    Raises InputError for a selection that is wrong or empty, SpecError for settings that do not hold here and now.
+    """
+    kind = job_kind(kind_name)
+    spec.check()
+    with closing(workspace.open()) as connection:
+        ids = None
+        if kind.selects:
+            ids = select_ids(connection, selection)
+            if not ids:
+                shown = f"The selection {selection!r} holds no rows." if selection else "The workspace holds no rows."
+                raise InputError(shown, "Look at the rows with: refusal-tui browse, or import a dataset first.")
+        job_id = store.create_job(
+            connection,
+            kind=kind.name,
+            title=spec.title(),
+            lane=kind.lane.name,
+            spec=spec.model_dump_json(),
+            spec_version=type(spec).VERSION,
+            selection=selection,
+            item_ids=ids,
+            row_limit=pilot if kind.mode == "rows" else None,
+        )
+    ensure_supervisor(workspace, kind.lane.name)
+    return job_id
+
+
+def pause(workspace: Workspace, job_id: int) -> Job:
+    with closing(workspace.open()) as connection:
+        reap(connection)
+        return store.pause_job(connection, job_id)
+
+
+def cancel(workspace: Workspace, job_id: int) -> Job:
+    with closing(workspace.open()) as connection:
+        reap(connection)
+        return store.cancel_job(connection, job_id)
+
+
+def resume(workspace: Workspace, job_id: int) -> Job:
+    """Queue a job again and start its lane; two terminals may do it at once."""
+    with closing(workspace.open()) as connection:
+        reap(connection)
+        job = store.requeue_job(connection, job_id)
+    ensure_supervisor(workspace, job.lane)
+    return job
+
+
+def resume_all(workspace: Workspace) -> list[Job]:
+    """Pick up everything that was interrupted (after a reboot, say), and the lanes of what is queued."""
+    with closing(workspace.open()) as connection:
+        reap(connection)
+        waiting = store.list_jobs(connection, limit=100_000)
+        picked = [
+            store.requeue_job(connection, job.id) if job.state is JobState.INTERRUPTED else job
+            for job in reversed(waiting)
+            if job.state in (JobState.INTERRUPTED, JobState.QUEUED)
+        ]
+    for lane in sorted({job.lane for job in picked}):
+        ensure_supervisor(workspace, lane)
+    return picked
+
+
+def retry(workspace: Workspace, job_id: int, error_class: str | None = None) -> int:
+    """Do the failed rows of a job again; returns how many."""
+    with closing(workspace.open()) as connection:
+        reap(connection)
+        count = store.retry_failed(connection, job_id, error_class)
+        lane = store.get_job(connection, job_id).lane
+    ensure_supervisor(workspace, lane)
+    return count
+
+
+def reap(connection: sqlite3.Connection) -> list[int]:
+    """Mark running jobs whose worker is dead as interrupted; returns their numbers. Cheap: call it often."""
+    reaped = []
+    for job in store.list_running(connection):
+        worker = store.get_worker(connection, job.id)
+        if worker is None or worker.run != job.run or is_alive(worker):
+            continue
+        if store.end_job(connection, job, JobState.INTERRUPTED, f"its worker (pid {worker.pid}) died"):
+            reaped.append(job.id)
+    return reaped
+
+
+def ensure_supervisor(workspace: Workspace, lane: str) -> None:
+    """Start the lane's supervisor; a second one finds the lock taken and leaves."""
+    log = (workspace.logs / f"supervisor-{lane}.log").open("ab")
+    try:
+        subprocess.Popen(
+            [sys.executable, "-m", "refusal_tui.jobs.supervisor", str(workspace.root), lane],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env=os.environ | {"PYTHONSAFEPATH": "1"},
+            start_new_session=True,  # survives the terminal and its SIGHUP
+        )
+    finally:
+        log.close()

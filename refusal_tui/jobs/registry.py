@@ -1,0 +1,101 @@
+"""Which kinds of jobs are there? Names as strings: nothing is imported until somebody asks."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from refusal_tui.errors import UsageError
+
+if TYPE_CHECKING:
+    from refusal_tui.jobs.spec import JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Jobs of one lane wait for each other beyond `capacity`."""
+
+    name: str
+    capacity: int
+
+
+CPU = Lane("cpu", 1)
+FREE = Lane("free", 4)  # imports, exports, API jobs: side by side
+LANES: Mapping[str, Lane] = {lane.name: lane for lane in (CPU, FREE)}
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """One capability. `spec` and `job` are "module:attribute"; `job` is called with (spec, workspace).
+
+    mode "rows": a RowJob, one durable outcome per item. mode "compute": a ComputeJob with its own checkpoints.
+    `selects`: the job takes a selection of items, frozen when it is created.
+    """
+
+    name: str
+    title: str
+    help: str
+    spec: str
+    job: str
+    lane: Lane
+    mode: Literal["rows", "compute"]
+    selects: bool
+
+    def spec_type(self) -> type[JobSpec]:
+        return _load(self.spec)  # type: ignore[no-any-return]
+
+
+KINDS: Mapping[str, JobKind] = {
+    kind.name: kind
+    for kind in (
+        JobKind(
+            "import",
+            "Import a dataset",
+            "Read a file, a folder or a Hugging Face dataset into the workspace.",
+            "refusal_tui.ingest.spec:ImportSpec",
+            "refusal_tui.ingest.job:ImportJob",
+            FREE,
+            "compute",
+            selects=False,
+        ),
+        JobKind(
+            "label",
+            "Label refusals",
+            "Let a judge say for every row whether the response refuses.",
+            "refusal_tui.judge.spec:LabelSpec",
+            "refusal_tui.judge.job:LabelJob",
+            CPU,
+            "rows",
+            selects=True,
+        ),
+        JobKind(
+            "export",
+            "Export rows",
+            "Write a selection with its labels, a dataset_info.json and a dataset card.",
+            "refusal_tui.export.spec:ExportSpec",
+            "refusal_tui.export.job:ExportJob",
+            FREE,
+            "compute",
+            selects=True,
+        ),
+    )
+}
+
+
+def job_kind(name: str) -> JobKind:
+    """Raises UsageError, naming what there is, for an unknown kind."""
+    if name not in KINDS:
+        raise UsageError(f"There is no job kind {name!r}.", f"Use one of: {', '.join(KINDS)}.")
+    return KINDS[name]
+
+
+def make_job(kind: JobKind, spec: JobSpec, workspace: object) -> Any:
+    """The RowJob or ComputeJob that runs `spec`; imports the capability, so call it in a worker only."""
+    return _load(kind.job)(spec, workspace)
+
+
+def _load(path: str) -> Any:
+    module, _, attribute = path.partition(":")
+    return getattr(importlib.import_module(module), attribute)

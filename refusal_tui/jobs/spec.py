@@ -1,0 +1,153 @@
+"""What may a user set for a job? One pydantic model per kind, rendered as CLI options, form fields and JSON.
+
+A setting is written once: its type, default, bounds and help text live in the model.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+
+from refusal_tui.errors import JobError, UsageError
+
+FieldKind = Literal["text", "int", "float", "bool", "choice"]
+
+
+class JobSpec(BaseModel):
+    """Base of all specs: unknown settings are refused, values are checked and then fixed.
+
+    `VERSION` is stored with every job. A spec of an older version goes through `upgrade` first.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    VERSION: ClassVar[int] = 1
+
+    @classmethod
+    def upgrade(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
+        """Settings written by `version` as settings of VERSION; override when a version changes their meaning."""
+        return data
+
+    def check(self) -> None:
+        """What must hold when the job is submitted (a free folder, an existing file). Raises SpecError."""
+
+    def title(self) -> str:
+        """A few words that tell this job from others of its kind."""
+        return type(self).__name__.removesuffix("Spec").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class SpecField:
+    """One setting as a face shows it."""
+
+    name: str
+    kind: FieldKind
+    help: str
+    required: bool
+    default: object
+    choices: tuple[str, ...] = ()
+
+    @property
+    def option(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+
+class SpecError(UsageError):
+    """Values that do not fit; `fields` maps a setting to what is wrong with it."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self.fields = dict(fields)
+        text = "; ".join(f"{name.replace('_', '-')}: {what}" for name, what in fields.items())
+        super().__init__(f"These settings cannot be used: {text}.", "Correct them and start again.")
+
+
+def spec_fields(spec_type: type[JobSpec]) -> list[SpecField]:
+    """The settings in the order in which they are written."""
+    return [_field(name, info) for name, info in spec_type.model_fields.items()]
+
+
+def _field(name: str, info: FieldInfo) -> SpecField:
+    kind, choices = _kind(info.annotation)
+    required = info.is_required()
+    default = None if required else info.get_default(call_default_factory=True)
+    return SpecField(name, kind, info.description or "", required, default, choices)
+
+
+def _kind(annotation: Any) -> tuple[FieldKind, tuple[str, ...]]:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _kind(get_args(annotation)[0])
+    if origin is Literal:
+        return "choice", tuple(str(value) for value in get_args(annotation))
+    if origin is Union or str(origin) == "<class 'types.UnionType'>":
+        inner = [a for a in get_args(annotation) if a is not type(None)]
+        return _kind(inner[0]) if len(inner) == 1 else ("text", ())
+    if isinstance(annotation, type):
+        if issubclass(annotation, Enum):
+            return "choice", tuple(str(member.value) for member in annotation)
+        if issubclass(annotation, bool):
+            return "bool", ()
+        if issubclass(annotation, int):
+            return "int", ()
+        if issubclass(annotation, float):
+            return "float", ()
+    return "text", ()
+
+
+def build_spec(spec_type: type[JobSpec], values: Mapping[str, object]) -> JobSpec:
+    """A checked spec from what a form or a command line holds; empty text means "not given".
+
+    Raises SpecError, field by field.
+    """
+    given = {name: value for name, value in values.items() if value is not None and value != ""}
+    try:
+        return spec_type.model_validate(given)
+    except ValidationError as error:
+        raise SpecError({_where(e["loc"]): _message(e) for e in error.errors()}) from error
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    return str(location[0]) if location else "settings"
+
+
+def _message(error: Any) -> str:
+    known = {"missing": "is needed", "extra_forbidden": "is not a setting of this job"}
+    text = known.get(error["type"], error["msg"])
+    return str(text[0].lower() + text[1:]).removeprefix("value error, ")
+
+
+def load_spec(spec_type: type[JobSpec], text: str, version: int) -> JobSpec:
+    """A stored spec, upgraded from an older version. Raises JobError for one of a newer program."""
+    import json
+
+    if version > spec_type.VERSION:
+        raise JobError(
+            f"This job was made by a newer refusal-tui (settings version {version}, known: {spec_type.VERSION}).",
+            "Upgrade this installation and resume the job.",
+        )
+    data = json.loads(text)
+    return build_spec(spec_type, spec_type.upgrade(data, version) if version < spec_type.VERSION else data)
+
+
+def command_line(kind: str, spec: JobSpec, *, selection: str = "", pilot: int | None = None) -> str:
+    """The command that does the same as a form: settings at their default are left out."""
+    words = ["refusal-tui", "run", kind]
+    if selection:
+        words.append(selection)
+    for field in spec_fields(type(spec)):
+        value = getattr(spec, field.name)
+        if value == field.default:
+            continue
+        if field.kind == "bool":
+            words.append(field.option if value else f"--no-{field.option.removeprefix('--')}")
+        else:
+            words += [field.option, str(value.value if isinstance(value, Enum) else value)]
+    if pilot is not None:
+        words += ["--pilot", str(pilot)]
+    return shlex.join(words)

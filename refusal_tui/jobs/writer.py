@@ -1,0 +1,202 @@
+"""How do results get from the work to the disk? One thread that commits them in groups.
+
+A group is up to 256 rows or 20 ms, whichever comes first: with `synchronous=FULL` one fsync serves them all. When the
+disk is full or the database locked, rows wait in memory while the writer tries again; what cannot be written in the end
+is spilled to a side file, which the next run commits first. Nothing is ever only logged.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from refusal_tui.errors import ConflictError, RefusalTuiError, StorageError
+from refusal_tui.jobs.stop import StopFlag, StopReason
+from refusal_tui.labels.rows import ItemId
+from refusal_tui.labels.verdict import Answer, ErrorClass, Profile, RowError, Span, Verdict
+from refusal_tui.store.jobs import FencedError, Job
+from refusal_tui.store.outcomes import Finished, Output, RowResult, commit_group
+from refusal_tui.store.workspace import Workspace
+
+GROUP_ROWS = 256
+GROUP_SECONDS = 0.02
+BACKLOG_ROWS = 4 * GROUP_ROWS
+STORAGE_PATIENCE_SECONDS = 30.0
+
+log = logging.getLogger("refusal_tui.writer")
+
+
+class Positions:
+    """Which positions of the job are handed out and not yet durable; the lowest one is where a resume starts."""
+
+    def __init__(self, start: int) -> None:
+        self._open: set[int] = set()
+        self._scanned_to = start
+        self._lock = threading.Lock()
+
+    def hand_out(self, positions: Iterable[int], scanned_to: int) -> None:
+        with self._lock:
+            self._open.update(positions)
+            self._scanned_to = scanned_to
+
+    def cursor_without(self, done: Iterable[int]) -> int:
+        """The cursor that holds once `done` are durable."""
+        with self._lock:
+            rest = self._open.difference(done)
+            return min(rest, default=self._scanned_to)
+
+    def settle(self, done: Iterable[int]) -> None:
+        with self._lock:
+            self._open.difference_update(done)
+
+
+class Writer:
+    """Takes finished rows from any thread and makes them durable in groups."""
+
+    def __init__(self, workspace: Workspace, job: Job, positions: Positions, stop: StopFlag) -> None:
+        self._workspace = workspace
+        self._job = job
+        self._positions = positions
+        self._stop = stop
+        self._queue: queue.SimpleQueue[list[Finished] | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self.error: RefusalTuiError | None = None
+        self.on_commit: Callable[[list[Finished]], None] = lambda _: None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, finished: list[Finished]) -> None:
+        with self._lock:
+            self._waiting += len(finished)
+        self._queue.put(finished)
+
+    @property
+    def backlog(self) -> int:
+        """Rows that wait to become durable; a producer holds back above BACKLOG_ROWS."""
+        return self._waiting
+
+    def close(self) -> None:
+        """Make everything durable (or spill it) and end the thread. Raises what kept rows from being written."""
+        self._queue.put(None)
+        self._thread.join()
+        if self.error is not None:
+            raise self.error
+
+    def _run(self) -> None:
+        with closing(self._workspace.open()) as connection:
+            open_for_more = True
+            while open_for_more:
+                group, open_for_more = self._gather()
+                if not group:
+                    continue
+                if self.error is None:
+                    self._commit(connection, group)
+                else:
+                    self._keep(group)
+                with self._lock:
+                    self._waiting -= len(group)
+
+    def _gather(self) -> tuple[list[Finished], bool]:
+        first = self._queue.get()
+        if first is None:
+            return [], False
+        group = first
+        deadline = time.monotonic() + GROUP_SECONDS
+        while len(group) < GROUP_ROWS:
+            try:
+                more = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                break
+            if more is None:
+                return group, False
+            group = group + more
+        return group, True
+
+    def _commit(self, connection: Any, group: list[Finished]) -> None:
+        done = [f.position for f in group]
+        deadline = time.monotonic() + STORAGE_PATIENCE_SECONDS
+        while True:
+            try:
+                cursor = self._positions.cursor_without(done)
+                _, wish = commit_group(connection, self._job, group, cursor=cursor)
+            except FencedError as error:
+                self.error = error
+                self._stop.set(StopReason.FENCED)
+                return
+            except (ConflictError, StorageError) as error:
+                log.warning("results wait: %s", error)
+                if time.monotonic() < deadline:
+                    time.sleep(0.5)
+                    continue
+                self.error = error
+                self._stop.set(StopReason.STORAGE)
+                self._keep(group)
+                return
+            self._positions.settle(done)
+            self.on_commit(group)
+            if wish is not None:
+                self._stop.set(StopReason.of(wish))
+            return
+
+    def _keep(self, group: list[Finished]) -> None:
+        if not isinstance(self.error, FencedError):  # a fenced worker's rows are the other worker's now
+            spill(spill_path(self._workspace, self._job.id), group)
+
+
+def spill_path(workspace: Workspace, job_id: int) -> Path:
+    return workspace.logs / f"job-{job_id}.spill.jsonl"
+
+
+def spill(path: Path, group: list[Finished]) -> None:
+    """Append finished rows to a side file, durable before it returns. Raises StorageError when even that fails."""
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            for finished in group:
+                kind = type(finished.result).__name__
+                file.write(json.dumps({"kind": kind, **asdict(finished)}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise StorageError(
+            f"{len(group)} finished rows could not be kept: {error}.", "Free some space; they will be done again."
+        ) from error
+
+
+def unspill(path: Path) -> list[Finished]:
+    """The rows of a side file; a torn last line is left out (its row is done again)."""
+    found: list[Finished] = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return found
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        result = _result(record.pop("kind"), record.pop("result"))
+        found.append(Finished(result=result, **record))
+    return found
+
+
+def _result(kind: str, record: dict[str, Any]) -> RowResult:
+    record["item_id"] = ItemId(record["item_id"])
+    if kind == "RowError":
+        return RowError(**record | {"error_class": ErrorClass(record["error_class"])})
+    if kind == "Output":
+        return Output(**record)
+    answers = {question: Answer(**answer) for question, answer in record["answers"].items()}
+    spans = tuple(Span(**span) for span in record["spans"])
+    return Verdict(**record | {"answers": answers, "spans": spans, "profile": Profile(record["profile"])})

@@ -1,0 +1,1 @@
+"""Judges: who refuses, as said by rules, models or classifiers."""

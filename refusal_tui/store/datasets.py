@@ -1,0 +1,144 @@
+"""Which datasets are there, where do they come from, and which of their rows could not be read?"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from refusal_tui.errors import ConflictError, InputError
+from refusal_tui.store.items import storable
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a dataset comes from and under which terms; kept for ever and exported with the data."""
+
+    adapter: str
+    adapter_version: str
+    source: str
+    revision: str | None = None
+    sha256: str | None = None
+    split: str | None = None
+    licence: str | None = None
+    redistribution: str | None = None
+    eval_only: bool = False
+    options: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    id: int
+    name: str
+    provenance: Provenance
+    state: str  # importing | ready
+    records_read: int
+    n_items: int
+    n_rejected: int
+    created: float
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedRow:
+    line: int
+    reason: str
+    excerpt: str
+
+
+def begin_dataset(connection: sqlite3.Connection, name: str, provenance: Provenance) -> Dataset:
+    """The dataset to import into: a new one, or the interrupted or finished import of the very same source.
+
+    The caller holds the transaction. Raises ConflictError when `name` is taken by another source.
+    """
+    known = find_dataset(connection, name)
+    if known is None:
+        connection.execute(
+            """INSERT INTO dataset(name, adapter, adapter_version, source, revision, sha256, split, licence,
+                   redistribution, eval_only, options, state, created)
+               VALUES (?,?,?,?,?,?,?,?,?,?,?, 'importing', ?)""",
+            (name, provenance.adapter, provenance.adapter_version, provenance.source, provenance.revision,
+             provenance.sha256, provenance.split, provenance.licence, provenance.redistribution,
+             int(provenance.eval_only), json.dumps(provenance.options or {}, sort_keys=True), time.time()),
+        )  # fmt: skip
+        return get_dataset(connection, name)
+    if not _same_source(known.provenance, provenance):
+        raise ConflictError(
+            f"The dataset {name!r} was imported from another source ({known.provenance.source}).",
+            "Give this one a name of its own with --name.",
+        )
+    return known
+
+
+def _same_source(one: Provenance, other: Provenance) -> bool:
+    same_content = one.sha256 == other.sha256 if one.sha256 or other.sha256 else one.source == other.source
+    return (
+        same_content
+        and (one.adapter, one.revision, one.split) == (other.adapter, other.revision, other.split)
+        and dict(one.options or {}) == dict(other.options or {})
+    )
+
+
+def record_progress(
+    connection: sqlite3.Connection,
+    dataset_id: int,
+    *,
+    records_read: int,
+    added: int,
+    rejected: int,
+    done: bool = False,
+) -> None:
+    """Where the import stands, written in the transaction that stores the rows themselves."""
+    connection.execute(
+        """UPDATE dataset SET records_read = ?, n_items = n_items + ?, n_rejected = n_rejected + ?,
+               state = CASE WHEN ? THEN 'ready' ELSE state END WHERE id = ?""",
+        (records_read, added, rejected, done, dataset_id),
+    )
+
+
+def add_quarantine(connection: sqlite3.Connection, dataset_id: int, rows: Sequence[tuple[int, str, str]]) -> None:
+    """Keep rows that could not be used: (line, reason, excerpt)."""
+    connection.executemany(
+        "INSERT INTO quarantine(dataset_id, line, reason, excerpt) VALUES (?,?,?,?)",
+        [(dataset_id, line, reason, storable(excerpt)) for line, reason, excerpt in rows],
+    )
+
+
+def quarantined(connection: sqlite3.Connection, dataset_id: int, limit: int = 200) -> list[QuarantinedRow]:
+    return [
+        QuarantinedRow(*row)
+        for row in connection.execute(
+            "SELECT line, reason, excerpt FROM quarantine WHERE dataset_id = ? ORDER BY line LIMIT ?",
+            (dataset_id, limit),
+        )
+    ]
+
+
+def list_datasets(connection: sqlite3.Connection) -> list[Dataset]:
+    return [_dataset(row) for row in connection.execute("SELECT * FROM dataset ORDER BY name")]
+
+
+def find_dataset(connection: sqlite3.Connection, name: str) -> Dataset | None:
+    row = connection.execute("SELECT * FROM dataset WHERE name = ?", (name,)).fetchone()
+    return _dataset(row) if row else None
+
+
+def get_dataset(connection: sqlite3.Connection, name: str) -> Dataset:
+    """Raises InputError, naming what there is, for an unknown name."""
+    dataset = find_dataset(connection, name)
+    if dataset is None:
+        names = ", ".join(d.name for d in list_datasets(connection)) or "none yet"
+        raise InputError(f"There is no dataset {name!r} here.", f"Imported datasets: {names}.")
+    return dataset
+
+
+def _dataset(row: sqlite3.Row) -> Dataset:
+    provenance = Provenance(
+        row["adapter"], row["adapter_version"], row["source"], row["revision"], row["sha256"], row["split"],
+        row["licence"], row["redistribution"], bool(row["eval_only"]), json.loads(row["options"]),
+    )  # fmt: skip
+    return Dataset(
+        row["id"], row["name"], provenance, row["state"], row["records_read"], row["n_items"], row["n_rejected"],
+        row["created"],
+    )  # fmt: skip

@@ -1,0 +1,129 @@
+"""What exactly is stored when a judge or a human answers?
+
+The verdict, appended and never edited, and the labels that follow from it. The labels of an annotator's latest verdict
+replace those of the earlier one; the earlier verdict stays.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from refusal_tui.labels.derive import DERIVATION, derive
+from refusal_tui.labels.rows import ItemId
+from refusal_tui.labels.verdict import Answer, Profile, Span, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVerdict:
+    """A verdict with its place in history: `superseded` when the same annotator has answered again."""
+
+    id: int
+    verdict: Verdict
+    job_id: int | None
+    created: float
+    superseded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLabel:
+    head: str
+    annotator: str
+    value: str
+    probability: float | None
+    profile: str
+    verdict_id: int
+
+
+def add_verdicts(connection: sqlite3.Connection, verdicts: Sequence[Verdict], *, job_id: int | None = None) -> None:
+    """Append verdicts and refresh the labels of their annotators; the caller holds the transaction."""
+    if not verdicts:
+        return
+    now = time.time()
+    first: int = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM verdict").fetchone()[0]
+    connection.executemany(
+        """INSERT INTO verdict(id, item_id, annotator, question_set, version, profile, answers, spans, raw,
+               rationale, seen_judge, job_id, created) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)""",
+        [
+            (verdict_id, v.item_id, v.annotator, v.question_set, v.version, v.profile.value, _answers(v),
+             json.dumps([(s.field, s.start, s.end, s.rule) for s in v.spans]) if v.spans else None,
+             v.raw, v.rationale, int(v.seen_judge), job_id, now)
+            for verdict_id, v in enumerate(verdicts, first)
+        ],
+    )  # fmt: skip
+    _replace_labels(connection, list(enumerate(verdicts, first)))
+
+
+def rebuild_labels(connection: sqlite3.Connection) -> int:
+    """Derive every label again from the latest verdicts (after a change of the rules); returns how many."""
+    connection.execute("DELETE FROM label")
+    rows = connection.execute(
+        """SELECT * FROM verdict WHERE id IN
+             (SELECT max(id) FROM verdict GROUP BY item_id, annotator, question_set, profile)"""
+    )
+    while batch := rows.fetchmany(1000):
+        _replace_labels(connection, [(row["id"], _verdict(row)) for row in batch])
+    return int(connection.execute("SELECT count(*) FROM label").fetchone()[0])
+
+
+def _replace_labels(connection: sqlite3.Connection, verdicts: Sequence[tuple[int, Verdict]]) -> None:
+    connection.executemany(
+        """DELETE FROM label WHERE item_id = ? AND annotator = ? AND verdict_id IN
+             (SELECT id FROM verdict WHERE item_id = ? AND question_set = ? AND profile = ?)""",
+        [(v.item_id, v.annotator, v.item_id, v.question_set, v.profile.value) for _, v in verdicts],
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO label VALUES (?,?,?,?,?,?,?,?)",
+        [
+            (v.item_id, label.head, v.annotator, label.profile.value if label.profile else "", label.value,
+             label.probability, verdict_id, DERIVATION)
+            for verdict_id, v in verdicts
+            for label in derive(v)
+        ],
+    )  # fmt: skip
+
+
+def verdicts_of(connection: sqlite3.Connection, item_id: int) -> list[StoredVerdict]:
+    """The history of one item, oldest first."""
+    rows = connection.execute("SELECT * FROM verdict WHERE item_id = ? ORDER BY id", (item_id,)).fetchall()
+    latest = {(r["annotator"], r["question_set"], r["profile"]): r["id"] for r in rows}
+    return [
+        StoredVerdict(
+            r["id"], _verdict(r), r["job_id"], r["created"],
+            latest[(r["annotator"], r["question_set"], r["profile"])] != r["id"],
+        )
+        for r in rows
+    ]  # fmt: skip
+
+
+def labels_of(connection: sqlite3.Connection, item_id: int) -> list[StoredLabel]:
+    return [
+        StoredLabel(*row)
+        for row in connection.execute(
+            """SELECT head, annotator, value, probability, profile, verdict_id FROM label WHERE item_id = ?
+               ORDER BY head, annotator""",
+            (item_id,),
+        )
+    ]
+
+
+def _answers(verdict: Verdict) -> str:
+    return json.dumps({q: (a.value, a.probability) for q, a in verdict.answers.items()})
+
+
+def _verdict(row: sqlite3.Row) -> Verdict:
+    return Verdict(
+        item_id=ItemId(row["item_id"]),
+        annotator=row["annotator"],
+        question_set=row["question_set"],
+        version=row["version"],
+        answers={q: Answer(value, p) for q, (value, p) in json.loads(row["answers"]).items()},
+        spans=tuple(Span(*s) for s in json.loads(row["spans"])) if row["spans"] else (),
+        raw=row["raw"],
+        rationale=row["rationale"],
+        seen_judge=bool(row["seen_judge"]),
+        profile=Profile(row["profile"]),
+    )

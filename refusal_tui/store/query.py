@@ -1,0 +1,324 @@
+"""What does a filter mean? One small language for the Browse filter bar, saved selections and every command line.
+
+Terms are joined by AND; `-term` negates; `a,b` means either. A bare word or "a phrase" is looked up in prompt and
+response, `word*` as a prefix.
+
+    @name                        a saved selection            dataset:xstest,own      by dataset
+    label:hard                   three-class label, anybody   label.lexical:hard      by one judge
+    gold:soft  judge:none        by humans / by judges        has:response            also label, gold, judge, meta
+    prompt:kill  response:"as an AI"                          model:gpt4  split:test  category:weapons  key:v2-1*
+    length>400  prompt_length<80  confidence<0.6              id:1-20,33              meta.type:homonyms
+    job:3  job.3:failed          rows of a job, by outcome    is:disagreement         judge against human
+
+`dataset:NAME`, `@name` and `where:EXPR` on the command line are this language (`where:` is only a prefix).
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from refusal_tui.errors import InputError
+from refusal_tui.labels.derive import BOOLEAN_HEADS, REFUSAL3
+
+FIELDS = {
+    "dataset": "dataset name",
+    "label": "label (any annotator; label.NAME for one)",
+    "gold": "label given by a human",
+    "judge": "label given by a judge",
+    "model": "model that wrote the response",
+    "split": "split of the source",
+    "category": "the source's own category",
+    "key": "the source's own key",
+    "prompt": "word in the prompt",
+    "response": "word in the response",
+    "length": "characters of the response",
+    "prompt_length": "characters of the prompt",
+    "confidence": "a judge's probability",
+    "has": "response, label, gold, judge, meta",
+    "is": "disagreement",
+    "id": "item numbers",
+    "job": "rows of a job (job.3:failed by outcome)",
+    "meta": "meta.KEY:value",
+}
+_HELP = "Fields: " + ", ".join(FIELDS) + ". Example: dataset:xstest label:hard -model:gpt4 sorry"
+
+_TOKEN = re.compile(
+    r"""(?P<negate>-)?(?:(?P<field>[A-Za-z_][\w.\-/]*)(?P<op>:|>=|<=|>|<|=))?
+        (?P<value>(?:"(?:[^"]|"")*"|[^\s"])+)""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One condition. `field` is "" for text; `sub` is what follows a dot (`label.lexical`, `meta.type`, `job.3`)."""
+
+    field: str
+    op: str
+    values: tuple[str, ...]
+    sub: str = ""
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """SQL over `item` with its parameters."""
+
+    sql: str
+    parameters: tuple[object, ...]
+
+
+def parse(text: str) -> list[Term]:
+    """The terms of a filter. Raises InputError, saying which part is not understood.
+
+    >>> parse('label:hard,soft -sorry')
+    [Term(field='label', op=':', values=('hard', 'soft'), sub='', negated=False), \
+Term(field='', op=':', values=('sorry',), sub='', negated=True)]
+    """
+    text = text.strip().removeprefix("where:")
+    terms: list[Term] = []
+    position = 0
+    while position < len(text):
+        if text[position].isspace():
+            position += 1
+            continue
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise InputError(f"The filter stops making sense at: {text[position:][:40]!r}.", _HELP)
+        position = match.end()
+        terms.append(_term(match))
+    return terms
+
+
+def _term(match: re.Match[str]) -> Term:
+    negated = bool(match["negate"])
+    value = match["value"]
+    name, op = match["field"], match["op"]
+    if not name:
+        return Term("@" if value.startswith("@") else "", ":", (_unquote(value.removeprefix("@")),), "", negated)
+    field, _, sub = name.partition(".")
+    if field not in FIELDS:
+        raise InputError(f"There is no filter field {field!r}.", _HELP)
+    values = tuple(_unquote(v) for v in _split_commas(value))
+    return Term(field, ":" if op == "=" else op, values, sub, negated)
+
+
+def _split_commas(value: str) -> list[str]:
+    return [v for v in re.findall(r'((?:"(?:[^"]|"")*"|[^,"])+)', value) if v]
+
+
+def _unquote(value: str) -> str:
+    return re.sub(r'"((?:[^"]|"")*)"', lambda m: m[1].replace('""', '"'), value)
+
+
+def compile_filter(connection: sqlite3.Connection, text: str, _depth: int = 0) -> Condition:
+    """The filter as one SQL condition over `item`. Raises InputError for unknown fields, names or values."""
+    if _depth > 8:
+        raise InputError("The saved selections refer to each other in a circle.", "Save one of them anew.")
+    parts: list[str] = []
+    parameters: list[object] = []
+    for term in parse(text):
+        condition = _compile_term(connection, term, _depth)
+        parts.append(f"NOT coalesce(({condition.sql}), 0)" if term.negated else f"({condition.sql})")
+        parameters.extend(condition.parameters)
+    return Condition(" AND ".join(parts) or "1", tuple(parameters))
+
+
+def _compile_term(connection: sqlite3.Connection, term: Term, depth: int) -> Condition:
+    field, values = term.field, term.values
+    if field == "@":
+        return compile_filter(connection, saved_expression(connection, values[0]), depth + 1)
+    if field == "":
+        return _text(values[0], ("prompt", "response"))
+    if field in ("prompt", "response"):
+        return _any(_text(value, (field,)) for value in values)
+    if field == "dataset":
+        return _datasets(connection, values)
+    if field in ("model", "split", "category", "key"):
+        return _any(_match(f"item.{field}", value) for value in values)
+    if field in ("label", "gold", "judge"):
+        return _labelled(field, term.sub, values)
+    if field in ("length", "prompt_length", "confidence"):
+        return _number(term)
+    if field == "has":
+        return _any(_has(value) for value in values)
+    if field == "is":
+        return _any(_is(value) for value in values)
+    if field == "id":
+        return _any(_ids(value) for value in values)
+    if field == "job":
+        return _job(term)
+    return _meta(term)
+
+
+def _any(conditions: object) -> Condition:
+    found = list(conditions)  # type: ignore[call-overload]
+    sql = " OR ".join(c.sql for c in found)
+    return Condition(sql, tuple(p for c in found for p in c.parameters))
+
+
+def _match(column: str, value: str) -> Condition:
+    if "*" in value:
+        return Condition(f"{column} GLOB ?", (re.sub(r"([\[?])", r"[\1]", value),))
+    return Condition(f"{column} = ?", (value,))
+
+
+def _text(value: str, where: Sequence[str]) -> Condition:
+    prefix = value.endswith("*")
+    words = value.rstrip("*").replace('"', '""').replace("\0", " ")
+    if not re.search(r"\w", words):
+        raise InputError(f"Nothing to search for in {value!r}.", 'Give a word or a "phrase" with letters in it.')
+    phrase = f'"{words}"' + ("*" if prefix else "")
+    parts = {
+        "prompt": "item.prompt_id IN (SELECT rowid FROM prompt_fts WHERE prompt_fts MATCH ?)",
+        "response": "item.id IN (SELECT rowid FROM response_fts WHERE response_fts MATCH ?)",
+    }
+    return Condition(" OR ".join(parts[w] for w in where), (phrase,) * len(where))
+
+
+def _datasets(connection: sqlite3.Connection, names: Sequence[str]) -> Condition:
+    known = {row[1]: row[0] for row in connection.execute("SELECT id, name FROM dataset")}
+    ids: list[int] = []
+    for name in names:
+        if name not in known:
+            listed = ", ".join(sorted(known)) or "none yet"
+            raise InputError(f"There is no dataset {name!r} here.", f"Imported datasets: {listed}.")
+        ids.append(known[name])
+    return Condition(f"item.dataset_id IN ({','.join('?' * len(ids))})", tuple(ids))
+
+
+def _labelled(field: str, sub: str, values: Sequence[str]) -> Condition:
+    head, annotator = REFUSAL3, sub
+    for boolean in BOOLEAN_HEADS:  # label.prompt_harmful:yes, label.prompt_harmful.human:yes
+        if sub == boolean or sub.startswith(boolean + "."):
+            head, annotator = boolean, sub[len(boolean) + 1 :]
+    who, parameters = _annotator(field, annotator)
+    marks = ",".join("?" * len(values))
+    return Condition(
+        f"item.id IN (SELECT item_id FROM label WHERE head = ? AND value IN ({marks}){who})",
+        (head, *values, *parameters),
+    )
+
+
+def _annotator(field: str, name: str) -> tuple[str, tuple[str, ...]]:
+    if name:
+        return " AND annotator IN (?, ?, ?)", (name, f"judge:{name}", f"human:{name}")
+    if field == "gold":
+        return " AND annotator LIKE 'human:%'", ()
+    if field == "judge":
+        return " AND annotator LIKE 'judge:%'", ()
+    return "", ()
+
+
+def _number(term: Term) -> Condition:
+    try:
+        number = float(term.values[0])
+    except ValueError:
+        raise InputError(f"{term.field} needs a number, not {term.values[0]!r}.", "Example: length>400") from None
+    op = "=" if term.op == ":" else term.op
+    if term.field == "confidence":
+        return Condition(
+            f"""item.id IN (SELECT item_id FROM label
+                    WHERE head = '{REFUSAL3}' AND annotator LIKE 'judge:%' AND probability {op} ?)""",
+            (number,),
+        )
+    column = {"length": "item.response_chars", "prompt_length": "item.prompt_chars"}[term.field]
+    return Condition(f"{column} {op} ?", (number,))
+
+
+def _has(what: str) -> Condition:
+    labelled = f"item.id IN (SELECT item_id FROM label WHERE head = '{REFUSAL3}'"
+    conditions = {
+        "response": "item.response_chars > 0",
+        "label": labelled + ")",
+        "gold": labelled + " AND annotator LIKE 'human:%')",
+        "judge": labelled + " AND annotator LIKE 'judge:%')",
+        "meta": "item.id IN (SELECT item_id FROM item_body WHERE meta IS NOT NULL)",
+    }
+    if what not in conditions:
+        raise InputError(f"has:{what} is not known.", f"Use one of: {', '.join(conditions)}.")
+    return Condition(conditions[what], ())
+
+
+def _is(what: str) -> Condition:
+    if what != "disagreement":
+        raise InputError(f"is:{what} is not known.", "Use is:disagreement.")
+    return Condition(
+        f"""item.id IN (SELECT j.item_id FROM label j JOIN label g ON g.item_id = j.item_id AND g.head = j.head
+                AND g.value <> j.value WHERE j.head = '{REFUSAL3}' AND j.annotator LIKE 'judge:%'
+                AND g.annotator LIKE 'human:%')""",
+        (),
+    )
+
+
+def _ids(value: str) -> Condition:
+    match = re.fullmatch(r"(\d{1,15})(?:-(\d{1,15}))?", value)
+    if match is None:
+        raise InputError(f"id:{value} is not a number or a range.", "Example: id:1-20,33")
+    return Condition("item.id BETWEEN ? AND ?", (int(match[1]), int(match[2] or match[1])))
+
+
+def _job(term: Term) -> Condition:
+    numbers = [term.sub] if term.sub else list(term.values)
+    if not all(number.isdigit() for number in numbers):
+        raise InputError("job needs a job's number.", "Example: job:3, or job.3:failed")
+    states = term.values if term.sub else ("ok", "failed", "unparsable")
+    unknown = set(states) - {"ok", "failed", "unparsable"}
+    if unknown:
+        raise InputError(f"A row of a job is ok, failed or unparsable, not {', '.join(sorted(unknown))}.")
+    return Condition(
+        f"""item.id IN (SELECT item_id FROM outcome WHERE job_id IN ({",".join("?" * len(numbers))})
+                AND state IN ({",".join("?" * len(states))}))""",
+        (*(int(n) for n in numbers), *states),
+    )
+
+
+def _meta(term: Term) -> Condition:
+    if not term.sub:
+        raise InputError("meta needs a key.", "Example: meta.type:homonyms")
+    path = "$." + ".".join(f'"{part}"' for part in term.sub.split("."))
+    # JSON booleans come out as 1 and 0
+    values = tuple({"true": "1", "false": "0"}.get(v, v) for v in term.values)
+    return Condition(
+        f"""item.id IN (SELECT item_id FROM item_body WHERE meta IS NOT NULL
+                AND CAST(json_extract(meta, ?) AS TEXT) IN ({",".join("?" * len(values))}))""",
+        (path, *values),
+    )
+
+
+# --- saved selections ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    name: str
+    expression: str
+    created: float
+
+
+def save_selection(connection: sqlite3.Connection, name: str, expression: str) -> None:
+    """Keep a filter under a name; an existing name is replaced. Raises InputError for a bad name or filter."""
+    if not re.fullmatch(r"[\w.-]{1,60}", name):
+        raise InputError(f"{name!r} cannot be a selection's name.", "Use letters, digits, dot, dash, underscore.")
+    compile_filter(connection, expression)
+    if f"@{name}" in expression.split():
+        raise InputError(f"The selection {name!r} cannot contain itself.", "Choose another name.")
+    connection.execute("INSERT OR REPLACE INTO selection VALUES (?,?,?)", (name, expression, time.time()))
+
+
+def saved_expression(connection: sqlite3.Connection, name: str) -> str:
+    row = connection.execute("SELECT expression FROM selection WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        names = ", ".join("@" + s.name for s in list_selections(connection)) or "none yet"
+        raise InputError(f"There is no saved selection @{name}.", f"Saved: {names}.")
+    return str(row[0])
+
+
+def list_selections(connection: sqlite3.Connection) -> list[Selection]:
+    return [
+        Selection(*row) for row in connection.execute("SELECT name, expression, created FROM selection ORDER BY name")
+    ]

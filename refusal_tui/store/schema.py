@@ -1,0 +1,251 @@
+"""Which tables are there, and how does an older workspace become a current one?
+
+`PRAGMA user_version` is the number of migrations applied, so that opening a current workspace needs no sqlite-utils.
+sqlite-utils runs the migrations themselves, each in a transaction together with the record of it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import time
+from pathlib import Path
+
+from refusal_tui.errors import WorkspaceError
+from refusal_tui.store.connect import checkpoint, file_lock
+
+# One tuple of statements per migration, oldest first. Never edit one that has been released: append.
+MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "m001_items_jobs_verdicts",
+        (
+            # --- what is studied -----------------------------------------------------------------------------------
+            """CREATE TABLE dataset (
+                id INTEGER PRIMARY KEY,
+                name TEXT NOT NULL UNIQUE,
+                adapter TEXT NOT NULL,
+                adapter_version TEXT NOT NULL,
+                source TEXT NOT NULL,           -- path as given, hf:owner/name, or "-"
+                revision TEXT,
+                sha256 TEXT,                    -- of the source file
+                split TEXT,
+                licence TEXT,
+                redistribution TEXT,            -- full | labels-only | none
+                eval_only INTEGER NOT NULL DEFAULT 0,
+                options TEXT NOT NULL DEFAULT '{}',
+                state TEXT NOT NULL,            -- importing | ready
+                records_read INTEGER NOT NULL DEFAULT 0,   -- where an interrupted import goes on
+                n_items INTEGER NOT NULL DEFAULT 0,
+                n_rejected INTEGER NOT NULL DEFAULT 0,
+                created REAL NOT NULL)""",
+            """CREATE TABLE prompt (
+                id INTEGER PRIMARY KEY,
+                hash BLOB NOT NULL UNIQUE,      -- sha256 of the messages
+                text TEXT NOT NULL,
+                messages TEXT)                  -- JSON [[role, content], …]; NULL: one user turn, its text""",
+            # Slim on purpose: a filter over a million rows reads this table and no text.
+            """CREATE TABLE item (
+                id INTEGER PRIMARY KEY,
+                dataset_id INTEGER NOT NULL REFERENCES dataset(id),
+                key TEXT NOT NULL,
+                prompt_id INTEGER NOT NULL REFERENCES prompt(id),
+                model TEXT,
+                split TEXT,
+                category TEXT,
+                prompt_chars INTEGER NOT NULL,
+                response_chars INTEGER,         -- NULL: prompt only; 0: the model said nothing
+                content_hash BLOB NOT NULL,     -- sha256 of prompt, response and model
+                UNIQUE (dataset_id, key))""",
+            "CREATE INDEX item_dataset ON item(dataset_id)",
+            "CREATE INDEX item_prompt ON item(prompt_id)",
+            """CREATE TABLE item_body (
+                item_id INTEGER PRIMARY KEY REFERENCES item(id) ON DELETE CASCADE,
+                response TEXT,
+                meta TEXT)                      -- JSON object""",
+            # Prompts are indexed once, however many responses they have.
+            "CREATE VIRTUAL TABLE prompt_fts USING fts5(text, content='prompt', content_rowid='id')",
+            "CREATE VIRTUAL TABLE response_fts USING fts5(response, content='item_body', content_rowid='item_id')",
+            """CREATE TABLE quarantine (
+                id INTEGER PRIMARY KEY,
+                dataset_id INTEGER NOT NULL REFERENCES dataset(id) ON DELETE CASCADE,
+                line INTEGER NOT NULL,
+                reason TEXT NOT NULL,
+                excerpt TEXT NOT NULL)""",
+            "CREATE INDEX quarantine_dataset ON quarantine(dataset_id)",
+            "CREATE TABLE selection (name TEXT PRIMARY KEY, expression TEXT NOT NULL, created REAL NOT NULL)",
+            # --- what is said about it -----------------------------------------------------------------------------
+            """CREATE TABLE verdict (
+                id INTEGER PRIMARY KEY,
+                item_id INTEGER NOT NULL REFERENCES item(id) ON DELETE CASCADE,
+                annotator TEXT NOT NULL,        -- judge:NAME | human:NAME
+                question_set TEXT NOT NULL,
+                version TEXT NOT NULL,
+                profile TEXT NOT NULL,
+                answers TEXT NOT NULL,          -- JSON {question: [value, probability]}; {}: retracted
+                spans TEXT,                     -- JSON [[field, start, end, rule], …]
+                raw TEXT,
+                rationale TEXT,
+                seen_judge INTEGER NOT NULL DEFAULT 0,
+                job_id INTEGER,
+                created REAL NOT NULL)""",
+            "CREATE INDEX verdict_item ON verdict(item_id)",
+            """CREATE TRIGGER verdict_is_append_only BEFORE UPDATE ON verdict
+                BEGIN SELECT RAISE(ABORT, 'verdicts are never edited, only superseded'); END""",
+            # The labels of each annotator's latest verdict; rebuilt from verdicts at any time.
+            """CREATE TABLE label (
+                item_id INTEGER NOT NULL REFERENCES item(id) ON DELETE CASCADE,
+                head TEXT NOT NULL,
+                annotator TEXT NOT NULL,
+                profile TEXT NOT NULL DEFAULT '',
+                value TEXT NOT NULL,
+                probability REAL,
+                verdict_id INTEGER NOT NULL,
+                derivation TEXT NOT NULL,
+                PRIMARY KEY (item_id, head, annotator, profile)) WITHOUT ROWID""",
+            "CREATE INDEX label_value ON label(head, value, annotator, item_id)",
+            # --- the work ------------------------------------------------------------------------------------------
+            """CREATE TABLE job (
+                id INTEGER PRIMARY KEY,
+                kind TEXT NOT NULL,
+                title TEXT NOT NULL,
+                lane TEXT NOT NULL,
+                state TEXT NOT NULL,
+                wish TEXT,                      -- pause | cancel: what a face asks of the worker
+                spec TEXT NOT NULL,
+                spec_version INTEGER NOT NULL,
+                selection TEXT NOT NULL DEFAULT '',
+                total INTEGER,                  -- rows, or steps of a ComputeJob; NULL: not known yet
+                row_limit INTEGER,              -- a pilot stops after so many rows
+                run INTEGER NOT NULL DEFAULT 0, -- fencing token: raised by every claim
+                n_ok INTEGER NOT NULL DEFAULT 0,
+                n_failed INTEGER NOT NULL DEFAULT 0,
+                n_unparsable INTEGER NOT NULL DEFAULT 0,
+                cursor INTEGER NOT NULL DEFAULT 0,      -- every row before this position has its outcome
+                done INTEGER NOT NULL DEFAULT 0,        -- steps of a ComputeJob
+                step TEXT NOT NULL DEFAULT '',          -- what a ComputeJob is doing
+                active_seconds REAL NOT NULL DEFAULT 0, -- of earlier runs
+                created REAL NOT NULL,
+                started REAL,
+                finished REAL,
+                note TEXT NOT NULL DEFAULT '')""",
+            "CREATE INDEX job_lane ON job(lane, state)",
+            """CREATE TABLE worker (
+                job_id INTEGER NOT NULL REFERENCES job(id) ON DELETE CASCADE,
+                run INTEGER NOT NULL,
+                host TEXT NOT NULL,
+                boot_id TEXT NOT NULL,
+                pid INTEGER NOT NULL,
+                start_ticks INTEGER NOT NULL,   -- with the boot id: a pid that was given to another process is seen
+                started REAL NOT NULL,
+                heartbeat REAL NOT NULL,
+                started_monotonic REAL NOT NULL,    -- comparable within one boot, whatever the clock does
+                heartbeat_monotonic REAL NOT NULL,
+                ended REAL,
+                exit_code INTEGER,
+                PRIMARY KEY (job_id, run)) WITHOUT ROWID""",
+            """CREATE TABLE job_item (
+                job_id INTEGER NOT NULL, position INTEGER NOT NULL, item_id INTEGER NOT NULL,
+                PRIMARY KEY (job_id, position)) WITHOUT ROWID""",
+            """CREATE TABLE outcome (
+                job_id INTEGER NOT NULL REFERENCES job(id) ON DELETE CASCADE,
+                item_id INTEGER NOT NULL,
+                stage TEXT NOT NULL DEFAULT '',
+                k INTEGER NOT NULL DEFAULT 0,   -- which of several samples, models or votes
+                state TEXT NOT NULL,            -- ok | failed | unparsable
+                attempts INTEGER NOT NULL DEFAULT 1,
+                error_class TEXT,
+                error TEXT,
+                output TEXT,                    -- JSON; NULL where the result is a verdict or an item
+                raw TEXT,                       -- an answer that could not be read
+                run INTEGER NOT NULL,
+                created REAL NOT NULL,
+                PRIMARY KEY (job_id, item_id, stage, k)) WITHOUT ROWID""",
+            "CREATE INDEX outcome_trouble ON outcome(job_id, error_class) WHERE state <> 'ok'",
+            "CREATE INDEX outcome_item ON outcome(item_id)",
+            """CREATE TABLE metric (
+                job_id INTEGER NOT NULL REFERENCES job(id) ON DELETE CASCADE,
+                name TEXT NOT NULL, step INTEGER NOT NULL, value REAL NOT NULL, created REAL NOT NULL)""",
+            "CREATE INDEX metric_job ON metric(job_id, name, step)",
+            """CREATE TABLE event (
+                id INTEGER PRIMARY KEY,
+                job_id INTEGER REFERENCES job(id) ON DELETE CASCADE,
+                level TEXT NOT NULL, code TEXT NOT NULL, text TEXT NOT NULL, created REAL NOT NULL)""",
+            "CREATE INDEX event_job ON event(job_id, id)",
+            """CREATE TABLE artifact (
+                id INTEGER PRIMARY KEY,
+                job_id INTEGER REFERENCES job(id) ON DELETE SET NULL,
+                path TEXT NOT NULL UNIQUE,      -- relative to the workspace where it lies inside
+                kind TEXT NOT NULL,
+                sha256 TEXT NOT NULL,
+                bytes INTEGER NOT NULL,
+                made_from TEXT NOT NULL DEFAULT '{}',
+                created REAL NOT NULL)""",
+        ),
+    ),
+)
+
+SCHEMA_VERSION = len(MIGRATIONS)
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def require_current(connection: sqlite3.Connection, path: Path) -> None:
+    """Migrate an older workspace (after a backup copy), refuse a newer one.
+
+    Raises WorkspaceError for a database that a newer refusal_tui has written.
+    """
+    version = version_of(connection)
+    if version == SCHEMA_VERSION:
+        return
+    if version > SCHEMA_VERSION:
+        raise WorkspaceError(
+            f"The workspace {path.parent} was written by a newer refusal-tui "
+            f"(schema {version}; this program knows up to {SCHEMA_VERSION}).",
+            "Upgrade this installation, or choose another workspace with --workspace.",
+        )
+    with file_lock(path.with_name(path.name + ".migrate")) as held:
+        if not held:
+            raise WorkspaceError(
+                f"Another process is migrating the workspace {path.parent} now.",
+                "Try again in a few seconds.",
+            )
+        version = version_of(connection)
+        if version > 0:
+            _backup(connection, path, version)
+        _migrate(connection, version)
+
+
+def _backup(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    checkpoint(connection, path, force=True)
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    copy = path.with_name(f"{path.stem}.schema{version}.{stamp}.bak")
+    target = sqlite3.connect(copy)
+    try:
+        connection.backup(target)  # consistent also when the checkpoint had to be skipped
+    finally:
+        target.close()
+    shutil.copymode(path, copy)
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
+    from sqlite_utils import Database
+    from sqlite_utils.migrations import Migrations
+
+    migrations = Migrations("refusal_tui")
+    for number, (name, statements) in enumerate(MIGRATIONS, start=1):
+
+        def apply(db: Database, statements: tuple[str, ...] = statements, number: int = number) -> None:
+            for statement in statements:
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version={number}")
+
+        if number > version:
+            migrations(name=name)(apply)
+    row_factory = connection.row_factory
+    connection.row_factory = None  # sqlite-utils reads rows as tuples
+    try:
+        migrations.apply(Database(connection))
+    finally:
+        connection.row_factory = row_factory

@@ -1,0 +1,134 @@
+"""How does data become painted text? Only here: every string of data passes `safe_text` before a widget sees it.
+
+Widgets parse markup in plain strings and pass escape sequences through to the terminal. So they are given `Content`,
+made by these functions; a lint (tests/text/test_one_door.py) forbids every other way. Styles are theme variables, and
+nothing is told by colour alone: labels and states have a glyph and a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content, Span
+
+from refusal_tui.errors import RefusalTuiError
+from refusal_tui.text.safe import safe_text, safe_text_map, shorten
+
+MUTED = "$text-muted"
+STRONG = "bold"
+ACCENT = "$text-accent"
+GOOD = "$text-success"
+WARN = "$text-warning"
+BAD = "$text-error"
+KEY = "bold $text-accent"
+HEADING = "bold $text-accent"
+EVIDENCE = "bold underline $text-warning"
+
+# The same glyph and word everywhere: a state must be readable without colour.
+LABELS = {"hard": ("● hard", BAD), "soft": ("◐ soft", WARN), "none": ("○ none", GOOD)}
+NO_LABEL = "· —"
+LABEL_WIDTH = 6
+
+NOTHING = Content("")
+
+
+def text(value: str, style: str = "") -> Content:
+    """Data with its line breaks."""
+    return _plain(safe_text(value), style)
+
+
+def line(value: str | None, width: int, style: str = "") -> Content:
+    """Data as one line of at most `width` cells; a missing value is a dash."""
+    if value is None:
+        return _plain("—" if width else "", MUTED)
+    return _plain(shorten(value, width), style)
+
+
+def number(value: float | None, width: int = 0, style: str = "") -> Content:
+    """A count with thousands separators, at the right of `width` cells."""
+    return _plain(("—" if value is None else f"{value:,}").rjust(width), style if value is not None else MUTED)
+
+
+def probability(value: float | None) -> Content:
+    """Four cells: 0.93, or a dash."""
+    return _plain("  — " if value is None else f"{value:4.2f}", "" if value is not None else MUTED)
+
+
+def label(value: str | None) -> Content:
+    """A refusal label as glyph and word; other heads' values as they are."""
+    if value is None:
+        return _plain(NO_LABEL, MUTED)
+    if value in LABELS:
+        word, style = LABELS[value]
+        return _plain(word, style)
+    return _plain(shorten(value, 24))
+
+
+def words(*parts: Content | tuple[str, str] | str) -> Content:
+    """Parts side by side. A bare string or a (string, style) pair is for our own words; data comes as Content."""
+    contents = []
+    for part in parts:
+        if isinstance(part, Content):
+            contents.append(part)
+        elif isinstance(part, tuple):
+            contents.append(_plain(safe_text(part[0]), part[1]))
+        else:
+            contents.append(_plain(safe_text(part)))
+    return NOTHING.join(contents)
+
+
+def lines(*parts: Content | str) -> Content:
+    """Parts below each other."""
+    return Content("\n").join([part if isinstance(part, Content) else text(part) for part in parts])
+
+
+def heading(word: str, remark: str = "") -> Content:
+    return words((word, HEADING), ("  " + remark if remark else "", MUTED))
+
+
+def field(name: str, value: str | Content | None, width: int = 14) -> Content:
+    """One `name  value` line of a description."""
+    shown = value if isinstance(value, Content) else (_plain("—", MUTED) if value is None else text(value))
+    return words((name.ljust(width) + " ", MUTED), shown)
+
+
+def passage(value: str, spans: Sequence[tuple[int, int]] = ()) -> tuple[Content, list[int]]:
+    """Data with evidence painted; `spans` are [start, end) of the raw text.
+
+    Also returns where each span starts in the painted text. Spans that lie outside the text are left out: they belong
+    to another text.
+    """
+    shown = safe_text_map(value)
+    painted: list[Span] = []
+    for start, end in spans:
+        if 0 <= start < end <= len(value):
+            painted.append(Span(*shown.span(start, end), EVIDENCE))
+    return Content(shown.text, painted, strip_control_codes=False), [span.start for span in painted]
+
+
+def editable(value: str) -> Content:
+    """What is being typed, one glyph per character so that the cursor stays where it belongs."""
+    return _plain("".join(_glyph(char) for char in value) if not value.isascii() or not value.isprintable() else value)
+
+
+def error(problem: RefusalTuiError) -> Content:
+    """The sentence and what to do now."""
+    return words((str(problem), BAD), (f" {problem.next_step}" if problem.next_step else "", ""))
+
+
+def keys(*pairs: tuple[str, str]) -> Content:
+    """`key what  key what` for empty states and overlays."""
+    parts: list[Content | tuple[str, str] | str] = []
+    for key, what in pairs:
+        parts += [("  " if parts else "", ""), (key, KEY), (f" {what}", "")]
+    return words(*parts)
+
+
+def _plain(shown: str, style: str = "") -> Content:
+    """Text that is safe already."""
+    return Content(shown, [Span(0, len(shown), style)] if style and shown else None, strip_control_codes=False)
+
+
+def _glyph(char: str) -> str:
+    shown = safe_text(char, newlines=False)
+    return shown if len(shown) == 1 else "�"
