@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refusal_tui.text.safe import cell_width, safe_text, shorten
-
 if TYPE_CHECKING:
     from refusal_tui.store.workspace import Workspace
 
@@ -47,11 +45,15 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON o
 
 def say(text: str) -> None:
     """Talk to the person: standard error, in safe text."""
+    from refusal_tui.text.safe import safe_text  # 13 ms that `--help` need not pay
+
     print(safe_text(text), file=sys.stderr, flush=True)
 
 
 def emit(text: str) -> None:
     """Data for people: standard output, in safe text."""
+    from refusal_tui.text.safe import safe_text
+
     print(safe_text(text))
 
 
@@ -67,6 +69,8 @@ def emit_json_lines(values: Iterable[Any]) -> None:
 
 def emit_table(head: Sequence[str], lines: Sequence[Sequence[object]], *, cut: int = 60) -> None:
     """Aligned columns on standard output; cells are safe text of at most `cut` cells, numbers stand right."""
+    from refusal_tui.text.safe import cell_width, shorten
+
     cells = [[shorten("" if value is None else str(value), cut) for value in line] for line in lines]
     widths = [max([cell_width(name), *(cell_width(line[i]) for line in cells)]) for i, name in enumerate(head)]
     right = [bool(lines) and all(isinstance(line[i], int | float) for line in lines) for i in range(len(head))]

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from refusal_tui.cli.common import Session, emit, emit_json, emit_json_lines, emit_table, json_option, pass_session, say
-from refusal_tui.errors import InputError
+from refusal_tui.errors import InputError, WorkspaceError
 from refusal_tui.store import browse as browsing
 from refusal_tui.store import query
 from refusal_tui.store.items import chunks, fetch_rows
@@ -93,7 +93,7 @@ def ingest_plan(
 
 
 def _show_plan(values: dict[str, Any], as_json: bool) -> None:
-    from refusal_tui.ingest.plan import plan_record
+    from refusal_tui.ingest.plan_record import plan_record
     from refusal_tui.ingest.spec import ImportSpec
     from refusal_tui.jobs.spec import build_spec
 
@@ -117,7 +117,7 @@ def _show_plan(values: dict[str, Any], as_json: bool) -> None:
 @pass_session
 def datasets(session: Session, quarantine: str | None, as_json: bool) -> None:
     """List the built-in catalogue and what is imported."""
-    from refusal_tui.ingest.catalog import CATALOG
+    from refusal_tui.ingest.catalog import catalogue
     from refusal_tui.store.datasets import get_dataset, list_datasets, quarantined
 
     if quarantine is not None:
@@ -131,10 +131,10 @@ def datasets(session: Session, quarantine: str | None, as_json: bool) -> None:
     try:
         with session.store() as connection:
             imported = list_datasets(connection)
-    except Exception:
+    except WorkspaceError:
         imported = []  # the catalogue is worth reading before there is a workspace
     if as_json:
-        emit_json({"imported": [asdict(d) for d in imported], "catalogue": [asdict(entry) for entry in CATALOG]})
+        emit_json({"imported": [asdict(d) for d in imported], "catalogue": [asdict(entry) for entry in catalogue()]})
         return
     emit("Imported")
     emit_table(
@@ -142,10 +142,10 @@ def datasets(session: Session, quarantine: str | None, as_json: bool) -> None:
         [[d.name, d.n_items, d.n_rejected, d.provenance.adapter, d.provenance.licence, d.state] for d in imported],
         cut=32,
     )
-    emit("\nCatalogue (import with: refusal-tui import hf:ID --as NAME)")
+    emit("\nCatalogue (import with: refusal-tui import SOURCE, or a file of it with --as NAME)")
     emit_table(
-        ["name", "hf id", "licence", "size", "gated"],
-        [[e.name, e.hub_id, e.licence, e.size, "gated" if e.gated else ""] for e in CATALOG],
+        ["name", "source", "licence", "size", "gated"],
+        [[e.name, e.source, e.licence, e.size, "gated" if e.gated else ""] for e in catalogue()],
         cut=38,
     )
 

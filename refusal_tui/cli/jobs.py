@@ -46,10 +46,10 @@ def list_(session: Session, as_json: bool) -> None:
             worker = get_worker(connection, job.id)
             progress = progress_of(job, worker)
             percent = f"{progress.fraction:.0%}" if progress.fraction is not None else ""
-            done = f"{progress.done:,}" + (f"/{progress.goal:,}" if progress.goal is not None else "")
-            rate = f"{progress.rate:,.0f}/s" if progress.rate else ""
+            rows = f"{progress.done:,}" + (f"/{progress.goal:,}" if progress.goal is not None else "")
+            rate = f"{progress.rate:,.0f}/s" if progress.rate and not job.step else ""
             failed = job.n_failed + job.n_unparsable or ""
-            lines.append([job.id, job.kind, job.title, job.state.value, percent, done, rate, failed])
+            lines.append([job.id, job.kind, job.title, job.state.value, percent, job.step or rows, rate, failed])
     emit_table(["job", "kind", "title", "state", "", "done", "rate", "failed"], lines, cut=30)
 
 
@@ -70,8 +70,9 @@ def show(session: Session, job_id: int, as_json: bool) -> None:
         progress = progress_of(job, worker)
         emit(f"job {job.id}  {job.kind}: {job.title}  {job.state.value}" + (f"  ({job.note})" if job.note else ""))
         total = "" if progress.goal is None else f" of {progress.goal:,}"
-        rate = f", {progress.rate:,.1f}/s" if progress.rate else ""
-        emit(f"  done {progress.done:,}{total}{rate}, {duration(active_seconds(job, worker))} at work")
+        rate = f", {progress.rate:,.1f} rows/s" if progress.rate else ""
+        done = job.step or f"done {progress.done:,}{total}{rate}"
+        emit(f"  {done}, {duration(active_seconds(job, worker))} at work")
         emit(f"  ok {job.n_ok:,}  failed {job.n_failed:,}  unparsable {job.n_unparsable:,}")
         emit(f"  {_command_of(job)}")
         for group in trouble(connection, job_id):

@@ -65,15 +65,15 @@ def progress_line(job: Job, progress: Progress) -> str:
     bar = "█" * filled + "░" * (_BAR_CELLS - filled)
     parts = [f"job {job.id} {job.state.value}", bar]
     if fraction is not None:
-        parts.append(f"{fraction:4.0%} {progress.done:,}/{progress.goal:,}")
-    elif progress.done:
-        parts.append(f"{progress.done:,}")
-    if progress.rate:
-        parts.append(f"{progress.rate:,.0f}/s")
-    if progress.eta is not None and job.state is JobState.RUNNING:
-        parts.append(f"{duration(progress.eta)} left")
-    elif job.step:
+        parts.append(f"{fraction:4.0%}")
+    if job.step:  # a ComputeJob: its steps are no rows, so it says itself what it has done
         parts.append(job.step)
+    elif progress.goal is not None:
+        parts.append(f"{progress.done:,}/{progress.goal:,}")
+    if progress.rate and not job.step:
+        parts.append(f"{progress.rate:,.0f}/s")
+    if progress.eta is not None:
+        parts.append(f"{duration(progress.eta)} left")
     return safe_text(" ".join(parts), newlines=False)[:79]
 
 

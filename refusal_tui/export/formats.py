@@ -48,8 +48,7 @@ def write_parquet(records: Records, folder: Path) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = {name: pa.bool_() if name == "has_response" else pa.string() for name in COLUMNS}
-    schema = pa.schema(list(types.items()))
+    schema = pa.schema([(name, pa.string()) for name in COLUMNS])
     path = folder / "data.parquet"
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         batch: list[Mapping[str, Any]] = []

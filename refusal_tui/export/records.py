@@ -15,13 +15,14 @@ from refusal_tui.store.browse import Dossier, read_dossier
 
 # Columns of the flat formats (csv, parquet, hf); the ones in JSON_COLUMNS hold JSON text.
 COLUMNS = (
-    "key", "dataset", "prompt", "messages", "response", "has_response", "model", "split", "category", "refusal3",
-    "labels", "verdicts", "meta",
+    "key", "dataset", "prompt", "messages", "response", "model", "split", "category", "refusal3", "labels",
+    "verdicts", "meta",
 )  # fmt: skip
 JSON_COLUMNS = frozenset({"messages", "labels", "verdicts", "meta"})
 
 # A cell that starts with one of these is a formula to a spreadsheet (CWE-1236). The apostrophe marks a neutralised
-# cell, so a cell that starts with one is marked, too: reading takes exactly one away.
+# cell, so a cell that starts with one is marked, too: reading takes exactly one away. An empty text is marked, because
+# an empty cell is null.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
@@ -62,8 +63,8 @@ def record_of(dossier: Dossier) -> dict[str, Any]:
                 "question_set": v.question_set,
                 "version": v.version,
                 "profile": v.profile.value,
-                "answers": {question: [a.value, a.probability] for question, a in v.answers.items()},
-                "spans": [[s.field, s.start, s.end, s.rule] for s in v.spans],
+                "answers": {q: {"value": a.value, "probability": a.probability} for q, a in v.answers.items()},
+                "spans": [{"field": s.field, "start": s.start, "end": s.end, "rule": s.rule} for s in v.spans],
                 "raw": v.raw,
                 "rationale": v.rationale,
                 "seen_judge": v.seen_judge,
@@ -83,9 +84,8 @@ def _headline(dossier: Dossier) -> str | None:
 
 
 def flat(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The record with nested values as JSON text and `has_response` telling null from an empty answer."""
-    cells = {name: record.get(name) for name in COLUMNS}
-    cells["has_response"] = record["response"] is not None
+    """The record with its nested values as JSON text; an empty one is null."""
+    cells = {name: record[name] for name in COLUMNS}
     for name in JSON_COLUMNS:
         cells[name] = json.dumps(record[name], ensure_ascii=False) if record[name] else None
     return cells
@@ -94,9 +94,9 @@ def flat(record: Mapping[str, Any]) -> dict[str, Any]:
 def neutral(cell: Any) -> Any:
     """A CSV cell that no spreadsheet takes for a formula.
 
-    >>> neutral("=1+1"), neutral("'quoted'"), neutral("plain"), neutral(None)
-    ("'=1+1", "''quoted'", 'plain', None)
+    >>> neutral("=1+1"), neutral("'quoted'"), neutral(""), neutral("plain"), neutral(None)
+    ("'=1+1", "''quoted'", "'", 'plain', None)
     """
-    if isinstance(cell, str) and cell.startswith(FORMULA_STARTS):
+    if isinstance(cell, str) and (not cell or cell.startswith(FORMULA_STARTS)):
         return "'" + cell
     return cell

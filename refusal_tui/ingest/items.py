@@ -23,14 +23,15 @@ class Origin(NamedTuple):
     """Where in the source a row stands. One object serves all rows of a file.
 
     `name` is the file's path inside an imported folder ("" for a single file), `path` the whole path or `hf:` address
-    (some sources say the model or the version only there), `split` what the file or Hub split is called, and `header`
-    the fields of a JSON object that stand before the list of rows.
+    (some sources say the model or the version only there), `split` what the file or Hub split is called, `header` the
+    fields of a JSON object that stand before the list of rows, and `format` the file's (a CSV cell is always text).
     """
 
     name: str = ""
     path: str = ""
     split: str | None = None
     header: Mapping[str, Any] = NOTHING
+    format: str = ""
 
 
 class Record(NamedTuple):

@@ -29,11 +29,12 @@ _HEAD_BYTES = 64 * 1024
 _SPLIT_WORD = re.compile(rf"(?<![a-z])({'|'.join(SPLITS)})(?![a-z])")
 
 
-def open_source(path: Path | str, fmt: str | None = None, skip: int = 0) -> Source:
+def open_source(path: Path | str, fmt: str | None = None, skip: int = 0, split: str | None = None) -> Source:
     """Open a file or a folder; its rows come out as Record or Rejected.
 
     `fmt` is one of FORMATS (None: found out by `sniff_format`; ignored for a folder). `skip` passes over that many
-    rows, so that an import can go on where it stopped (see `Source.position`). Raises InputError for a path that is
+    rows, so that an import can go on where it stopped (see `Source.position`). `split` keeps to the files of a folder
+    that are called so, if there are any. Raises InputError for a path that is
     missing, unreadable, empty of data files, or in no known format.
     """
     path = Path(path)
@@ -41,11 +42,12 @@ def open_source(path: Path | str, fmt: str | None = None, skip: int = 0) -> Sour
     try:
         if path.is_dir():
             files = data_files(path)
+            files = [file for file in files if _split_of(path, file) == split] or files
             total = sum(file.stat().st_size for file in files)
             rows = _folder_rows(path, files, progress, skip)
             return Source(rows, "folder", total, progress=progress, position=skip)
         fmt = fmt or sniff_format(path)
-        origin = Origin(path=path.as_posix(), split=split_in(path.name))
+        origin = Origin(path=path.as_posix(), split=split_in(path.name), format=fmt)
         rows = reader_for(path, fmt)(path, origin, progress, skip)
         return Source(rows, fmt, path.stat().st_size, progress=progress, position=skip)
     except OSError as error:
@@ -78,10 +80,11 @@ def _folder_rows(folder: Path, files: list[Path], progress: Progress, skip: int)
     before = 0  # bytes of the files before
     for file in files:
         name = file.relative_to(folder).as_posix()
-        origin = Origin(name, file.as_posix(), split_in(file.name) or split_in(name))
         inner = Progress()
         try:
-            for row in reader_for(file, sniff_format(file))(file, origin, inner, 0):
+            fmt = sniff_format(file)
+            origin = Origin(name, file.as_posix(), _split_of(folder, file), format=fmt)
+            for row in reader_for(file, fmt)(file, origin, inner, 0):
                 progress.bytes_read = before + inner.bytes_read
                 seen += 1
                 if seen <= skip:
@@ -115,6 +118,11 @@ def split_in(name: str) -> str | None:
     """
     match = _SPLIT_WORD.search(name.lower())
     return match.group(1) if match else None
+
+
+def _split_of(folder: Path, file: Path) -> str | None:
+    """The split that the file's name speaks of, or else the folders between."""
+    return split_in(file.name) or split_in(file.relative_to(folder).as_posix())
 
 
 def _format_by_name(path: Path) -> str | None:

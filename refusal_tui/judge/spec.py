@@ -14,9 +14,7 @@ class LabelSpec(JobSpec):
 
     VERSION: ClassVar[int] = 1
 
-    judge: Literal["lexical"] = Field(
-        "lexical", description="who judges; lexical works offline, from the text alone"
-    )
+    judge: Literal["lexical"] = Field("lexical", description="who judges; lexical works offline, from the text alone")
     max_rate: float | None = Field(
         None, gt=0, le=100_000, description="at most so many rows per second (leave empty for full speed)"
     )

@@ -6,6 +6,7 @@ never used: it reads everything before it.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from array import array
 from collections.abc import Sequence
@@ -62,8 +63,10 @@ class Facet:
     @property
     def term(self) -> str:
         """The filter term that keeps these rows alone."""
-        value = self.value
-        return f'{self.field}:"{value}"' if any(c in value for c in ' ,"*') else f"{self.field}:{value}"
+        if re.fullmatch(r"[^\s,\"*]+", self.value):
+            return f"{self.field}:{self.value}"
+        doubled = self.value.replace('"', '""')
+        return f'{self.field}:"{doubled}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,27 @@ def facets(connection: sqlite3.Connection, field: str, filter_text: str = "", li
             GROUP BY 1"""
     rows = connection.execute(f"{sql} ORDER BY 2 DESC, 1 LIMIT ?", (*condition.parameters, limit))
     return [Facet(field, row[0], row[1]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCounts:
+    """Items of a dataset with a three-class label by a judge, and by a human."""
+
+    judge: int
+    gold: int
+
+
+def label_counts(connection: sqlite3.Connection) -> dict[int, LabelCounts]:
+    """How many items of each dataset are labelled; datasets without a label are left out."""
+    found: dict[int, dict[str, int]] = {}
+    rows = connection.execute(
+        f"""SELECT dataset_id, who, count(*) FROM
+              (SELECT DISTINCT item_id, substr(annotator, 1, 5) AS who FROM label WHERE head = '{REFUSAL3}')
+            JOIN item ON item.id = item_id GROUP BY 1, 2"""
+    )
+    for dataset_id, who, count in rows:
+        found.setdefault(dataset_id, {})[who] = count
+    return {i: LabelCounts(counts.get("judge", 0), counts.get("human", 0)) for i, counts in found.items()}
 
 
 def read_dossier(connection: sqlite3.Connection, item_id: int) -> Dossier | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from refusal_tui.labels.derive import DERIVATION, derive
 from refusal_tui.labels.rows import ItemId
 from refusal_tui.labels.verdict import Answer, Profile, Span, Verdict
+from refusal_tui.store.query import compile_filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +128,21 @@ def _verdict(row: sqlite3.Row) -> Verdict:
         seen_judge=bool(row["seen_judge"]),
         profile=Profile(row["profile"]),
     )
+
+
+def label_pairs(
+    connection: sqlite3.Connection, one: str, other: str, filter_text: str = "", head: str = "refusal3"
+) -> list[tuple[str, str]]:
+    """The labels that two annotators (LIKE patterns) gave the same items: [(one's value, other's value), …].
+
+    Where several annotators match, each item counts with the latest label of each side.
+    """
+    condition = compile_filter(connection, filter_text)
+    side = """(SELECT value FROM label WHERE item_id = item.id AND head = ? AND annotator LIKE ?
+               ORDER BY verdict_id DESC LIMIT 1)"""
+    rows = connection.execute(
+        f"SELECT * FROM (SELECT {side} AS one, {side} AS other FROM item WHERE {condition.sql}) "
+        "WHERE one IS NOT NULL AND other IS NOT NULL",
+        (head, one, head, other, *condition.parameters),
+    )
+    return [(row[0], row[1]) for row in rows]

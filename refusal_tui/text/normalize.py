@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Sequence
 
 _SINGLE_QUOTES = "‘’‚‛′ʹʻʼʽˈ´＇"
@@ -61,17 +62,20 @@ _FREQUENT = tuple((char, _FIXED[char]) for char in "’‘“”–—…\xa0‑
 # _emphasis_ goes, snake_case stays.
 # Begins with a literal, so that `re` jumps from one underscore to the next.
 _EDGE_UNDERSCORES = re.compile(r"_(?:(?<!\w_)_*|_*(?!\w))")
+# Characters that are not known to become exactly one.
+_MAYBE_UNEVEN = re.compile(r"[^\n\r -)+-^a-~‘’“”–—\xa0‑]")
 
 
 class Normalized:
     """Text to match against, with the way back to the raw text it came from."""
 
-    __slots__ = ("_origin", "_raw", "text")
+    __slots__ = ("_anchors", "_origin", "_raw", "text")
 
     def __init__(self, text: str, raw: str) -> None:
         self.text = text
         self._raw = raw
         self._origin: list[int] | None = None
+        self._anchors: tuple[list[int], list[int]] | None = None
 
     @property
     def origin(self) -> Sequence[int]:
@@ -93,9 +97,19 @@ class Normalized:
         if not 0 <= start <= end <= len(self.text):
             raise ValueError(f"span {start}:{end} is outside a text of {len(self.text)} characters")
         if start == end:
-            at = self.origin[start] if start < len(self.text) else len(self._raw)
+            at = self._raw_at(start) if start < len(self.text) else len(self._raw)
             return at, at
-        return self.origin[start], self.origin[end - 1] + 1
+        return self._raw_at(start), self._raw_at(end - 1) + 1
+
+    def _raw_at(self, place: int) -> int:
+        """`origin[place]`, without making the whole list: a judge asks for a few places of every text."""
+        if self._origin is not None or "_" in self._raw:
+            return self.origin[place]
+        if self._anchors is None:
+            self._anchors = _anchors(self._raw, len(self.text))
+        places, raws = self._anchors
+        nearest = bisect_right(places, place) - 1
+        return raws[nearest] + place - places[nearest]
 
 
 def normalize(text: str, limit: int | None = None) -> Normalized:
@@ -128,3 +142,19 @@ def _origin(raw: str) -> list[int]:
         del origin[match.start() : match.end()]
     plain = _EDGE_UNDERSCORES.sub("", plain)
     return origin[len(plain) - len(plain.lstrip()) :]
+
+
+def _anchors(raw: str, length: int) -> tuple[list[int], list[int]]:
+    """Places of the normalised text (`length` characters) and the raw offsets they come from, such that from each to
+    the next both advance by one character at a time. For texts without underscores."""
+    places, raws = [0], [0]
+    for match in _MAYBE_UNEVEN.finditer(raw):
+        index = match.start()
+        width = len(_FOLD[ord(raw[index])] or "")
+        if width == 1:
+            continue
+        place = places[-1] + index - raws[-1]
+        places.extend(range(place, place + width + 1))
+        raws.extend([index] * width + [index + 1])
+    leading = places[-1] + len(raw) - raws[-1] - length
+    return [place - leading for place in places], raws

@@ -126,7 +126,8 @@ def keys(*pairs: tuple[str, str]) -> Content:
 
 def _plain(shown: str, style: str = "") -> Content:
     """Text that is safe already."""
-    return Content(shown, [Span(0, len(shown), style)] if style and shown else None, strip_control_codes=False)
+    spans = [Span(0, len(shown), style)] if style and shown else None
+    return Content(shown, spans, strip_control_codes=False)  # exact: the callers above made it safe
 
 
 def _glyph(char: str) -> str:

@@ -120,3 +120,10 @@ def test_no_code_point_needs_a_second_round() -> None:
     for code in range(0x20000):
         once = normalize(f"x{chr(code)}x").text
         assert normalize(once).text == once, f"U+{code:04X}"
+
+
+@given(any_text)
+def test_the_short_way_back_leads_where_the_long_one_does(raw: str) -> None:
+    origin = list(normalize(raw).origin)
+    asked = normalize(raw)  # has no list of origins yet
+    assert [asked.raw_span(place, place + 1) for place in range(len(origin))] == [(at, at + 1) for at in origin]

@@ -33,8 +33,10 @@ class Adapter:
     """Everything the workbench knows about one dataset. The fields without a default are its card.
 
     `size` counts rows of the published dataset. `eval_only` data (the whole, or `eval_only_splits`) must not reach a
-    training set. `options` lists the values that each option takes, its default first. `looks_right` decides where columns alone do not.
-    `stands_alone` False: a row needs rows before it, so that an interrupted import starts again from the first row.
+    training set. `configs` are the Hub configs, the usual one first. `options` lists the values that each option
+    takes, its default first. `looks_right` decides where columns alone do not. `caution` looks at the first items and
+    says what could not be told. `stands_alone` False: a row needs rows before it, so that an interrupted import
+    starts again from the first row.
     """
 
     name: str
@@ -55,6 +57,8 @@ class Adapter:
     looks_right: Callable[[Record], bool] | None = None
     stands_alone: bool = True
     eval_only_splits: tuple[str, ...] = ()
+    configs: tuple[str, ...] = ()
+    caution: Callable[[Sequence[SourceItem]], str | None] | None = None
 
     def shape_of(self, record: Record) -> Shape | None:
         """The most telling shape whose columns are all there; None where the row is something else."""
@@ -82,7 +86,7 @@ def per_row(items_of: ItemsOf) -> Convert:
     def convert(rows: Iterable[Record | Rejected], options: Options) -> Iterator[SourceItem | Rejected]:
         for row in rows:
             if row.__class__ is Rejected:
-                yield row  # type: ignore[misc]
+                yield row
                 continue
             try:
                 items = items_of(row, options)  # type: ignore[arg-type]
@@ -107,7 +111,7 @@ def text(row: Mapping[str, Any], column: str) -> str:
     """The text of a column. Raises BadRow for a missing column, null, or something that is no text."""
     value = row.get(column)
     if value.__class__ is str:
-        return value  # type: ignore[no-any-return]
+        return value
     raise BadRow(what_is_wrong(row, column, "a text"))
 
 
@@ -115,7 +119,7 @@ def text_or_none(row: Mapping[str, Any], column: str) -> str | None:
     """The text of a column that may be null or missing; "" stays "". Raises BadRow for what is no text."""
     value = row.get(column)
     if value is None or value.__class__ is str:
-        return value  # type: ignore[no-any-return]
+        return value
     raise BadRow(what_is_wrong(row, column, "a text"))
 
 
@@ -210,8 +214,9 @@ def _joined(content: Any) -> str:
     """The text of a turn that is a list of parts, as chat APIs write it."""
     if isinstance(content, list) and content:
         parts = [part.get("text") if isinstance(part, dict) else part for part in content]
-        if all(isinstance(part, str) for part in parts):
-            return "\n".join(parts)
+        texts = [part for part in parts if isinstance(part, str)]
+        if len(texts) == len(parts):
+            return "\n".join(texts)
     raise BadRow("a chat turn holds something that is no text")
 
 

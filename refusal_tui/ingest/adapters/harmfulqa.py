@@ -1,7 +1,8 @@
 """declare-lab/HarmfulQA: harmful questions with safe (blue) and harmful (red) dialogues (arXiv:2308.09662).
 
 One item per dialogue: its last reply is the response. Blue is the safe side, but not every blue reply is an explicit
-refusal, so no label follows from the side; it stays in `meta["side"]`. CategoricalHarmfulQA (prompts only) is read, too.
+refusal, so no label follows from the side; it stays in `meta["side"]`. CategoricalHarmfulQA (prompts only) is
+read, too.
 """
 
 from __future__ import annotations

@@ -89,6 +89,12 @@ def _attack(record: Record) -> SourceItem:
     )
 
 
+def _caution(items: Sequence[SourceItem]) -> str | None:
+    if items[0].verdicts or items[0].response is not None or "Behavior" not in items[0].meta:
+        return None
+    return "neither split nor file name says harmful or benign, so prompt_harmful stays open"
+
+
 ADAPTER = Adapter(
     name="jailbreakbench",
     version="1",
@@ -104,12 +110,20 @@ ADAPTER = Adapter(
     notes="Config behaviors; judge_comparison and the artifact files are read, too. Their labels say whether a "
     "jailbreak succeeded, not whether the model refused.",
     shapes=(
-        Shape("behaviors", {"Index": "int|text", "Goal": "text", "Target": "text", "Behavior": "text", "Category": "text"}),
-        Shape("artifacts", {"index": "int", "goal": "text", "prompt": "text?", "response": "text?", "jailbroken": "bool?"}),
+        Shape(
+            "behaviors",
+            {"Index": "int|text", "Goal": "text", "Target": "text", "Behavior": "text", "Category": "text"},
+        ),
+        Shape(
+            "artifacts",
+            {"index": "int", "goal": "text", "prompt": "text?", "response": "text?", "jailbroken": "bool?"},
+        ),
         Shape(
             "judge_comparison",
             {"goal": "text", "prompt": "text", "target_response": "text?", "human_majority": "bool|int?"},
         ),
     ),
     convert=per_row(items_of),
-)  # fmt: skip
+    caution=_caution,
+    configs=("behaviors", "judge_comparison"),
+)

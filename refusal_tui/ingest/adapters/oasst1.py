@@ -49,7 +49,7 @@ def _tree_items(record: Record, best_only: bool) -> Iterator[SourceItem]:
     root = row.get("prompt", row)
     if not isinstance(root, dict):
         raise BadRow("column prompt holds no message")
-    tree = {name: row[name] for name in ("message_tree_id", "tree_state") if name in row}
+    tree: dict[str, Any] = {name: row[name] for name in ("message_tree_id", "tree_state") if name in row}
     waiting: list[tuple[dict[str, Any], Thread]] = [(root, ())]
     while waiting:  # a list, not recursion: a hostile tree may be deep
         message, above = waiting.pop()

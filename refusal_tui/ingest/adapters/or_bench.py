@@ -6,6 +6,7 @@ or-bench-hard-1k) or toxic (or-bench-toxic). Where the address does not tell, pr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from refusal_tui.ingest.adapters.base import Adapter, Shape, per_row, text, word
@@ -18,6 +19,9 @@ CATEGORIES = frozenset(
         "violence",
     }
 )  # fmt: skip
+
+
+_CONFIG = re.compile(r"or[-_]bench[-_](80k|hard[-_]1k|toxic)")
 
 
 def items_of(record: Record, options: Options) -> Sequence[SourceItem]:
@@ -38,9 +42,14 @@ def items_of(record: Record, options: Options) -> Sequence[SourceItem]:
 
 
 def _harmful(path: str) -> bool | None:
-    if "toxic" in path:
-        return True
-    return False if "80k" in path or "hard-1k" in path or "hard_1k" in path else None
+    configs = _CONFIG.findall(path)
+    return configs[-1] == "toxic" if configs else None
+
+
+def _caution(items: Sequence[SourceItem]) -> str | None:
+    if items[0].verdicts:
+        return None
+    return "neither address nor file name says which or-bench config this is, so prompt_harmful stays open"
 
 
 ADAPTER = Adapter(
@@ -59,4 +68,6 @@ ADAPTER = Adapter(
     shapes=(Shape("prompts", {"prompt": "text", "category": "text"}, others=False),),
     looks_right=lambda record: record.data.get("category") in CATEGORIES,
     convert=per_row(items_of),
+    caution=_caution,
+    configs=("or-bench-80k", "or-bench-hard-1k", "or-bench-toxic"),
 )

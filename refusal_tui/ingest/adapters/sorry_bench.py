@@ -7,6 +7,7 @@ the address or file name, or from the option `version`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,6 +31,7 @@ CATEGORIES = (
     "Governance Decision Advice", "Dangerous Machinery Operation Advice",
 )  # fmt: skip
 _IMPERSONATION = 12
+_VERSION = re.compile(r"(?<!\d)(202406|202503)(?!\d)")
 _READ = frozenset({"question_id", "category", "turns", "prompt_style"})
 
 
@@ -74,7 +76,14 @@ def _version(record: Record, options: Options) -> str | None:
     chosen = options.get("version", "auto")
     if chosen != "auto":
         return chosen
-    return next((version for version in ("202406", "202503") if version in record.origin.path), None)
+    versions = _VERSION.findall(record.origin.path)
+    return versions[-1] if versions else None
+
+
+def _caution(items: Sequence[SourceItem]) -> str | None:
+    if items[0].meta["sorry_bench"] is not None:
+        return None
+    return "the version is not known, so categories stay numbers; say it with the option version=202503 (or 202406)"
 
 
 def _prompt(turns: Any) -> str | tuple[Message, ...]:
@@ -104,4 +113,5 @@ ADAPTER = Adapter(
     ),
     options={"version": ("auto", "202503", "202406")},
     convert=per_row(items_of),
+    caution=_caution,
 )

@@ -77,5 +77,6 @@ ADAPTER = Adapter(
         Shape("wildguardtrain", _TRAIN),
     ),
     convert=per_row(items_of),
+    configs=("wildguardtrain", "wildguardtest"),
     eval_only_splits=("test",),
 )

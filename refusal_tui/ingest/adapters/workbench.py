@@ -102,16 +102,18 @@ def _common_verdicts(row: Mapping[str, Any]) -> tuple[SourceVerdict, ...]:
     if answers:
         annotator = word(row, "annotator") or f"human:{word(row, 'source')}"
         verdicts.append(SourceVerdict(annotator, answers, "workbench", raw))
-    for column in ANNOTATORS.keys() & row.keys():
-        if (one := word(row, column)) is not None:
-            verdicts.append(SourceVerdict(ANNOTATORS[column], {"refusal3": class_answer(one)}, "xstest", one))
+    verdicts += [
+        SourceVerdict(other, {"refusal3": class_answer(one)}, "xstest", one)
+        for column, other in ANNOTATORS.items()
+        if column in row and (one := word(row, column)) is not None
+    ]
     return tuple(verdicts)
 
 
 def _exported(record: Record, options: Options) -> SourceItem:
     row = record.data
-    if isinstance(row["verdicts"], str):
-        row = _unpacked(row, spreadsheet=record.origin.path.lower().endswith(_SPREADSHEETS))
+    if any(isinstance(row.get(column), str) for column in _PACKED):
+        row = _unpacked(row, spreadsheet=record.origin.format in ("csv", "tsv"))
     key = word(row, "key")
     if options.get("keys") == "dataset" and row.get("dataset") and key:
         key = f"{row['dataset']}/{key}"
@@ -136,7 +138,7 @@ def _verdict(said: Mapping[str, Any]) -> SourceVerdict:
     answers = said["answers"]
     return SourceVerdict(
         text(said, "annotator"),
-        {question: Answer(answer["value"], answer.get("probability")) for question, answer in answers.items()},
+        {question: Answer(answer.get("value"), answer.get("probability")) for question, answer in answers.items()},
         said.get("question_set") or "",
         said.get("raw"),
         said.get("rationale"),
@@ -147,13 +149,13 @@ def _verdict(said: Mapping[str, Any]) -> SourceVerdict:
     )
 
 
-_SPREADSHEETS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst")
+_PACKED = ("messages", "meta", "verdicts")
 
 
 def _unpacked(row: Mapping[str, Any], spreadsheet: bool) -> dict[str, Any]:
     """A row of a CSV, TSV or Parquet export as the record it was made from."""
     cells = {name: _cell(value) for name, value in row.items()} if spreadsheet else dict(row)
-    for column in ("messages", "meta", "verdicts"):
+    for column in _PACKED:
         value = cells.get(column)
         if isinstance(value, str):
             try:

@@ -125,6 +125,12 @@ def _response(record: Record) -> SourceItem:
     )
 
 
+def _caution(items: Sequence[SourceItem]) -> str | None:
+    if items[0].response is None or items[0].model is not None or "prompt_type" in items[0].meta:
+        return None
+    return "the file name says no model (xstest_v2_completions_MODEL.csv), so model stays open and ids may clash"
+
+
 ADAPTER = Adapter(
     name="xstest",
     version="1",
@@ -150,8 +156,12 @@ ADAPTER = Adapter(
         Shape("prompts", {"prompt": "text", "type": "text", "label": "text", "focus": "text?", "note": "text?"}),
         Shape(
             "xstest-response",
-            {"prompt": "text", "response": "text?", "label": "text?", "prompt_type": "text", "prompt_harm_category": "text?"},
+            {
+                "prompt": "text", "response": "text?", "label": "text?", "prompt_type": "text",
+                "prompt_harm_category": "text?",
+            },
         ),
     ),
     convert=per_row(items_of),
+    caution=_caution,
 )  # fmt: skip

@@ -75,7 +75,7 @@ class HomeState:
             Entry(Target.DATASETS, "d", "Datasets", datasets),
             Entry(Target.BROWSE, "b", "Browse", rows),
             Entry(Target.IMPORT, "i", "Import", "a file, a folder, or hf:owner/name"),
-            Entry(Target.JOBS, "j", "Jobs", summary(self.jobs)),
+            Entry(Target.JOBS, "J", "Jobs", summary(self.jobs)),
             Entry(Target.NEW_JOB, "n", "New job", "label or export a selection"),
         ]
 
@@ -105,15 +105,12 @@ def model_filter(model: str | None) -> str:
 
 
 def todo(line: JobLine) -> str:
-    """What to press for a job that needs somebody, in the words of its state."""
+    """What to press on the Job screen of a job that needs somebody."""
     if line.word == "pilot done":
-        return "look at the answers, then r goes on with all rows"
-    why = {
-        JobState.INTERRUPTED: "r resumes it where it stopped",
-        JobState.PAUSED: "r resumes it",
-        JobState.FAILED: "R tries the failed rows again" if line.failed else "r tries again",
-    }
-    return why[line.state]
+        return "r goes on with all rows"
+    if line.state is JobState.FAILED:
+        return "R tries failed rows again" if line.failed else "r tries again"
+    return "r goes on where it stopped"
 
 
 def _plural(number: int, noun: str) -> str:

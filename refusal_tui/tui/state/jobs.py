@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from refusal_tui.jobs.progress import RateMeter, active_seconds, progress_of
+from refusal_tui.jobs.registry import KINDS
 from refusal_tui.store.jobs import Job, JobState, get_worker, list_jobs
 
 SHOWN_JOBS = 500
@@ -114,13 +115,19 @@ class JobWatch:
             done=progress.done,
             goal=progress.goal,
             fraction=1.0 if job.state is JobState.DONE else progress.fraction,
-            rate=progress.rate,
+            rate=progress.rate if counts_rows(job) else None,  # an import counts bytes: nobody's measure
             seconds=progress.eta if running else (active_seconds(job, worker) or None),
             failed=job.n_failed + job.n_unparsable,
             note=job.note,
             selection=job.selection,
             pilot=job.row_limit is not None,
         )
+
+
+def counts_rows(job: Job) -> bool:
+    """Whether the job has one outcome per row (else it counts steps, or bytes of a source)."""
+    kind = KINDS.get(job.kind)
+    return kind.mode == "rows" if kind is not None else job.finished_rows > 0
 
 
 def _word(job: Job) -> str:
@@ -133,27 +140,14 @@ def _word(job: Job) -> str:
 
 @dataclass(slots=True)
 class JobsState:
-    """The list with its filter, and the cancellation that waits for a second key press."""
+    """The list with its filter."""
 
     lines: list[JobLine] = field(default_factory=list)
     show: Show = Show.ALL
-    asked_to_cancel: int | None = None
 
     @property
     def shown(self) -> list[JobLine]:
         return [line for line in self.lines if _fits(line, self.show)]
-
-    def find(self, job_id: int | None) -> JobLine | None:
-        return next((line for line in self.lines if line.id == job_id), None)
-
-    def ask_cancel(self, job_id: int) -> bool:
-        """True when this press confirms an earlier one for the same job; else it is kept as the question."""
-        confirmed = self.asked_to_cancel == job_id
-        self.asked_to_cancel = None if confirmed else job_id
-        return confirmed
-
-    def forget_question(self) -> None:
-        self.asked_to_cancel = None
 
 
 def _fits(line: JobLine, show: Show) -> bool:

@@ -1,4 +1,4 @@
-"""A list of painted lines with a cursor. An update repaints the lines that have changed, and no others.
+"""A short list of painted lines, some of which can be chosen. An update repaints the lines that have changed alone.
 
 Textual's own lists repaint themselves whole on every change; a job that reports twice a second would send kilobytes
 over a slow link. Here a moving progress bar costs one line.
@@ -8,164 +8,202 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
-from textual.binding import Binding
+from rich.segment import Segment
+from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.events import Click
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.visual import Visual
+
+from refusal_tui.tui import paint
+from refusal_tui.tui.widgets.painted import PaintedView
+
+GUTTER = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """`key` names what the line stands for; a line without one (a heading, say) is passed over by the cursor."""
 
-    content: Content
+    content: Content = paint.NOTHING
     key: str | None = None
 
     def same_as(self, other: Line) -> bool:
         return self.key == other.key and self.content.is_same(other.content)
 
 
-class LineList(ScrollView, can_focus=True):
+class LineList(PaintedView, can_focus=True):
     """Lines that are chosen with the cursor and opened with Enter."""
 
-    COMPONENT_CLASSES = {"line-list--cursor"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"line-list--cursor", "line-list--blurred"}
     DEFAULT_CSS = """
-    LineList { height: 1fr; text-wrap: nowrap; text-overflow: ellipsis; scrollbar-size-vertical: 1; }
-    LineList > .line-list--cursor { background: $block-cursor-blurred-background; color: $block-cursor-blurred-foreground; text-style: $block-cursor-blurred-text-style; }
-    LineList:focus > .line-list--cursor { background: $block-cursor-background; color: $block-cursor-foreground; text-style: $block-cursor-text-style; }
+    LineList { height: 1fr; }
+    LineList > .line-list--cursor {
+        background: $block-cursor-background; color: $block-cursor-foreground; text-style: $block-cursor-text-style;
+    }
+    LineList > .line-list--blurred {
+        background: $block-cursor-blurred-background; color: $block-cursor-blurred-foreground;
+        text-style: $block-cursor-blurred-text-style;
+    }
     """
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "move(1)", "Down", show=False, id="list.down"),
         Binding("up,k", "move(-1)", "Up", show=False, id="list.up"),
-        Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False, id="list.page_down"),
-        Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False, id="list.page_up"),
-        Binding("home", "edge(-1)", "First", show=False, id="list.first"),
-        Binding("end,G", "edge(1)", "Last", show=False, id="list.last"),
+        Binding("ctrl+d", "page(0.5)", "Half a page down", show=False, id="list.half_down"),
+        Binding("ctrl+u", "page(-0.5)", "Half a page up", show=False, id="list.half_up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="list.page_down"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="list.page_up"),
+        Binding("home", "scroll_home", "Top", show=False, id="list.top"),
+        Binding("end,G", "scroll_end", "Bottom", show=False, id="list.bottom"),
         Binding("enter", "open", "Open", show=False, id="list.open"),
     ]
 
-    @dataclass
-    class Opened(Message):
+    class Moved(Message):
+        """The cursor stands on another line."""
+
+        def __init__(self, lines: LineList) -> None:
+            super().__init__()
+            self.lines = lines
+            self.key = lines.key
+
+        @property
+        def control(self) -> LineList:
+            return self.lines
+
+    class Opened(Moved):
         """Enter was pressed on a line."""
 
-        list: LineList
-        key: str
-
-        @property
-        def control(self) -> LineList:
-            return self.list
-
-    @dataclass
-    class Moved(Message):
-        """The cursor stands on another line (or the first one with a key has come)."""
-
-        list: LineList
-        key: str | None
-
-        @property
-        def control(self) -> LineList:
-            return self.list
-
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
-        self._lines: list[Line] = []
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._shown: list[Line] = []
         self._cursor = 0
 
     @property
     def key(self) -> str | None:
         """What the cursor stands on."""
-        return self._lines[self._cursor].key if self._cursor < len(self._lines) else None
+        return self._shown[self._cursor].key if self._cursor < len(self._shown) else None
 
     @property
-    def lines(self) -> Sequence[Line]:
-        return self._lines
+    def shown(self) -> Sequence[Line]:
+        return self._shown
 
-    def show(self, lines: Sequence[Line]) -> None:
-        """Replace the lines; the cursor stays on its key where that is still there. Sends nothing if nothing changed."""
-        old, before = self._lines, self.key
-        self._lines = list(lines)
+    @property
+    def at_end(self) -> bool:
+        """Whether the cursor stands on the last line that can be chosen."""
+        return self._cursor == self._near(len(self._shown) - 1, -1, 0)
+
+    @property
+    def line_width(self) -> int:
+        """Cells that a line's content may take."""
+        return max(0, self.scrollable_content_region.width - GUTTER)
+
+    def set_lines(self, lines: Sequence[Line]) -> None:
+        """Replace the lines; the cursor stays on its key where that is still there. Repaints what differs."""
+        old, before = self._shown, self.key
+        self._shown = list(lines)
         self._cursor = self._place(before)
-        if len(old) != len(lines):
-            self.virtual_size = Size(0, len(lines))
+        if len(old) != len(lines) or self.key != before:
+            self.virtual_size = Size(self.size.width, len(lines))
             self.refresh()
-        else:
-            changed = [y for y, (one, other) in enumerate(zip(old, self._lines)) if not one.same_as(other)]
-            for y in changed:
+            if self.key != before:
+                self.post_message(self.Moved(self))
+            return
+        for y, (one, other) in enumerate(zip(old, self._shown, strict=True)):
+            if not one.same_as(other):
                 self.refresh_line(y)
-        if self.key != before:
-            self.refresh()
-            self.post_message(self.Moved(self, self.key))
 
     def choose(self, key: str) -> None:
         """Put the cursor on `key`, if it is there."""
-        for y, line in enumerate(self._lines):
+        for y, line in enumerate(self._shown):
             if line.key == key:
                 self._go(y)
                 return
 
     def _place(self, key: str | None) -> int:
         if key is not None:
-            for y, line in enumerate(self._lines):
+            for y, line in enumerate(self._shown):
                 if line.key == key:
                     return y
-        start = min(self._cursor, max(0, len(self._lines) - 1))
+        start = min(self._cursor, max(0, len(self._shown) - 1))
         return self._near(start, 1, self._near(start, -1, 0))
 
     def _near(self, start: int, step: int, otherwise: int) -> int:
+        """The first line with a key from `start` on in the direction of `step`."""
         y = start
-        while 0 <= y < len(self._lines):
-            if self._lines[y].key is not None:
+        while 0 <= y < len(self._shown):
+            if self._shown[y].key is not None:
                 return y
             y += step
         return otherwise
 
     def _go(self, y: int) -> None:
-        if y == self._cursor or not 0 <= y < len(self._lines):
+        if y == self._cursor or not 0 <= y < len(self._shown):
             return
-        self.refresh_line(self._cursor)
-        self._cursor = y
+        old, self._cursor = self._cursor, y
+        self._follow()
+        self.refresh_line(old)
         self.refresh_line(y)
-        # The headings above the first line come into view with it.
-        top = 0 if self._near(0, 1, 0) == y else y
-        self.scroll_to_region(Region(0, top, 1, y - top + 1), animate=False, force=True)
-        self.post_message(self.Moved(self, self.key))
+        self.post_message(self.Moved(self))
+
+    def _follow(self) -> None:
+        top, height = self.scroll_offset.y, self.size.height
+        first = 0 if self._near(0, 1, 0) == self._cursor else self._cursor  # the heading above comes into view, too
+        if first < top:
+            self.scroll_to(y=first, animate=False)
+        elif height and self._cursor >= top + height:
+            self.scroll_to(y=self._cursor - height + 1, animate=False)
 
     def action_move(self, step: int) -> None:
         self._go(self._near(self._cursor + step, step, self._cursor))
 
-    def action_page(self, direction: int) -> None:
-        target = self._cursor + direction * max(1, self.size.height - 1)
-        target = max(0, min(len(self._lines) - 1, target))
+    def action_page(self, pages: float) -> None:
+        direction = 1 if pages > 0 else -1
+        target = self._cursor + int(pages * max(2, self.size.height - 1))
+        target = max(0, min(len(self._shown) - 1, target))
         self._go(self._near(target, direction, self._near(target, -direction, self._cursor)))
 
-    def action_edge(self, direction: int) -> None:
-        start = 0 if direction < 0 else len(self._lines) - 1
-        self._go(self._near(start, -direction, self._cursor))
+    def action_scroll_home(self) -> None:
+        self._go(self._near(0, 1, self._cursor))
+
+    def action_scroll_end(self) -> None:
+        self._go(self._near(len(self._shown) - 1, -1, self._cursor))
 
     def action_open(self) -> None:
         if self.key is not None:
-            self.post_message(self.Opened(self, self.key))
+            self.post_message(self.Opened(self))
 
     def on_click(self, event: Click) -> None:
         y = event.y + self.scroll_offset.y
-        if 0 <= y < len(self._lines) and self._lines[y].key is not None:
+        if 0 <= y < len(self._shown) and self._shown[y].key is not None:
             if y == self._cursor:
                 self.action_open()
             self._go(y)
 
+    def on_resize(self) -> None:
+        self.virtual_size = Size(self.size.width, len(self._shown))
+        self._follow()
+
+    def on_focus(self) -> None:
+        self.refresh_line(self._cursor)
+
+    def on_blur(self) -> None:
+        self.refresh_line(self._cursor)
+
     def render_line(self, y: int) -> Strip:
         index = y + self.scroll_offset.y
         width = self.size.width
-        style = self.visual_style
-        if index >= len(self._lines):
-            return Strip.blank(width, style.rich_style)
-        content = self._lines[index].content
-        if index == self._cursor and self._lines[index].key is not None:
-            style = style + self.get_visual_style("line-list--cursor")
-        strips = Visual.to_strips(self, content, width, 1, style, apply_selection=False, pad=True)
-        return strips[0] if strips else Strip.blank(width, style.rich_style)
+        base = self.visual_style
+        if index >= len(self._shown):
+            return Strip.blank(width, base.rich_style)
+        line = self._shown[index]
+        if index == self._cursor and line.key is not None:
+            name = "line-list--cursor" if self.has_focus else "line-list--blurred"
+            plain = self.get_visual_style(name).rich_style
+            # one style for the line: colours of states are not legible on the cursor
+            segments = [Segment("› ", plain), Segment(line.content.plain, plain)]
+            return Strip(segments).crop_extend(0, width, plain)
+        segments = [Segment("  ", base.rich_style), *self.segments(line.content, base)]
+        return Strip(segments).crop_extend(0, width, base.rich_style)

@@ -1,8 +1,6 @@
-"""How does a job look in one line? The same columns on Home and in Jobs; more room goes to the title, then to the bar."""
+"""How does a job look in one line? The same columns on Home and in Jobs; what room is left goes to title and bar."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from textual.content import Content
 
@@ -10,6 +8,7 @@ from refusal_tui.store.jobs import JobState
 from refusal_tui.tui import paint
 from refusal_tui.tui.state.figures import bar, count, duration, percent, rate
 from refusal_tui.tui.state.jobs import GLYPHS, JobLine
+from refusal_tui.tui.widgets.window_table import Column, lay_out
 
 STATE_STYLES = {
     JobState.QUEUED: paint.MUTED,
@@ -20,25 +19,7 @@ STATE_STYLES = {
     JobState.FAILED: paint.BAD,
     JobState.CANCELLED: paint.MUTED,
 }
-_NUMBER, _STATE, _PERCENT, _RATE, _TIME, _FAILED = 4, 13, 5, 9, 12, 7
-_TITLE = (12, 44)  # least and most
-_BAR = (6, 30)
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Widths of the two columns that grow, for a line of `width` cells."""
-
-    title: int
-    bar: int
-
-    @classmethod
-    def fitting(cls, width: int) -> Columns:
-        gaps = 7
-        spare = width - gaps - (_NUMBER + _STATE + _PERCENT + _RATE + _TIME + _FAILED) - _TITLE[0] - _BAR[0]
-        to_title = max(0, min(_TITLE[1] - _TITLE[0], spare * 2 // 3))
-        to_bar = max(0, min(_BAR[1] - _BAR[0], spare - to_title))
-        return cls(_TITLE[0] + to_title, _BAR[0] + to_bar)
+_TIME = 12
 
 
 def state_word(line: JobLine) -> Content:
@@ -47,48 +28,50 @@ def state_word(line: JobLine) -> Content:
 
 
 def progress_bar(line: JobLine, width: int) -> Content:
-    """The bar in the colour of the state: a moving job is told from a stopped one by its word, too."""
+    """The bar in the colour of the state; a moving job is told from a stopped one by its word, too."""
     return paint.words((bar(line.fraction, width), STATE_STYLES[line.state]))
 
 
+def job_columns() -> list[Column[JobLine]]:
+    """The columns of a table of jobs."""
+    return [
+        Column("no", 4, lambda line, width: paint.words((f"{line.id:>{width}}", paint.MUTED)), right=True),
+        Column("job", 0, lambda line, width: paint.line(line.title, width), share=2),
+        Column("state", 13, lambda line, width: state_word(line)),
+        Column("progress", 0, progress_bar),
+        Column("", 5, _percent),
+        Column("rate", 9, _rate, right=True),
+        Column("time", _TIME, _time, right=True),
+        Column("failed", 7, _failed, right=True),
+    ]
+
+
 def job_line(line: JobLine, width: int) -> Content:
-    """One job in at most `width` cells."""
-    columns = Columns.fitting(width)
-    running = line.state is JobState.RUNNING
-    time = f"{duration(line.seconds)} left" if running and line.seconds is not None else duration(line.seconds)
-    failed = f"{count(line.failed)} ✗" if line.failed else ""
-    return paint.words(
-        (f"{line.id:>{_NUMBER}} ", paint.MUTED),
-        _filled(paint.line(line.title, columns.title), columns.title),
-        " ",
-        _filled(state_word(line), _STATE),
-        " ",
-        progress_bar(line, columns.bar),
-        (f" {percent(line.fraction):>{_PERCENT}}", paint.STRONG if running else ""),
-        (f" {rate(line.rate) if running else '':>{_RATE}}", ""),
-        (f" {_short(time):>{_TIME}}", "" if running else paint.MUTED),
-        (f" {failed:>{_FAILED}}", paint.BAD),
-    )
+    """One job in `width` cells, the table's columns without its cursor."""
+    parts: list[Content | str] = []
+    for column, cells in lay_out(job_columns(), width + 2):
+        content = column.cell(line, cells)
+        parts += [content.pad_right(max(0, cells - content.cell_length)), " "]
+    return paint.words(*parts[:-1])
 
 
-def heading_line(width: int) -> Content:
-    """The names of the columns."""
-    columns = Columns.fitting(width)
-    text = (
-        f"{'no':>{_NUMBER}} {'job':<{columns.title}} {'state':<{_STATE}} {'progress':<{columns.bar + 1 + _PERCENT}} "
-        f"{'rate':>{_RATE}} {'time':>{_TIME}} {'failed':>{_FAILED}}"
-    )
-    return paint.words((text, paint.MUTED))
+def _percent(line: JobLine, width: int) -> Content:
+    return paint.words((percent(line.fraction).rjust(width), paint.STRONG if line.state is JobState.RUNNING else ""))
 
 
-def _short(time: str) -> str:
-    """Twelve cells: the smaller unit goes when "left" needs its place."""
-    if len(time) <= _TIME:
-        return time
-    parts = time.split()
-    return " ".join(parts[:2] + ["left"]) if parts[-1] == "left" else time[:_TIME]
+def _rate(line: JobLine, width: int) -> Content:
+    return paint.words((rate(line.rate) if line.state is JobState.RUNNING else "").rjust(width))
 
 
-def _filled(content: Content, width: int) -> Content:
-    """Exactly `width` cells (short content is filled up, long content is cut by its painter)."""
-    return content.pad_right(max(0, width - content.cell_length))
+def _time(line: JobLine, width: int) -> Content:
+    """Time left of a running job, time at work of another."""
+    if line.state is not JobState.RUNNING:
+        return paint.words((duration(line.seconds)[:width].rjust(width), paint.MUTED))
+    left = f"{duration(line.seconds)} left" if line.seconds is not None else ""
+    if len(left) > width:  # "1 min 15 s left": the smaller unit goes
+        left = " ".join([*left.split()[:2], "left"])
+    return paint.words(left[:width].rjust(width))
+
+
+def _failed(line: JobLine, width: int) -> Content:
+    return paint.words(((f"{count(line.failed)} ✗" if line.failed else "").rjust(width), paint.BAD))

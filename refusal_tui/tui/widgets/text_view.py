@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Size
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.style import Style
 
 from refusal_tui.tui import paint
+from refusal_tui.tui.widgets.painted import PaintedView
 from refusal_tui.tui.wrap import Lines, wrap
 
 
-class TextView(ScrollView, can_focus=True):
+class TextView(PaintedView, can_focus=True):
     """Painted text, wrapped at the view's width."""
 
-    ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "scroll_by(1)", "Down", show=False, id="text.down"),
         Binding("up,k", "scroll_by(-1)", "Up", show=False, id="text.up"),
@@ -37,7 +33,6 @@ class TextView(ScrollView, can_focus=True):
         self._content = paint.NOTHING
         self._lines: Lines = wrap("", 2)
         self._wrapped_at = 0
-        self._styles: dict[str, Style] = {}
 
     @property
     def content(self) -> Content:
@@ -80,10 +75,6 @@ class TextView(ScrollView, can_focus=True):
     def action_scroll_end(self) -> None:
         self.scroll_to(y=self.max_scroll_y, animate=False)
 
-    def notify_style_update(self) -> None:
-        self._styles.clear()  # the theme changed
-        super().notify_style_update()
-
     def render_line(self, y: int) -> Strip:
         base = self.visual_style
         index = y + self.scroll_offset.y
@@ -91,24 +82,14 @@ class TextView(ScrollView, can_focus=True):
         if index >= len(self._lines):
             return Strip.blank(width, base.rich_style)
         start, end = self._lines.starts[index], self._lines.ends[index]
-        segments = [
-            Segment(text, style.rich_style)
-            for text, style in self._cut(start, end).render(base, end="", parse_style=self._parse)
-        ]
+        segments = self.segments(self._cut(start, end), base)
         return Strip(segments).crop_extend(0, width, base.rich_style)
 
     def _cut(self, start: int, end: int) -> Content:
         """Characters [start, end) with their styles; `Content` itself would divide the whole text."""
-        spans: Sequence = [
+        spans = [
             span._replace(start=max(span.start - start, 0), end=min(span.end, end) - start)
             for span in self._content.spans
             if span.start < end and span.end > start
         ]
-        return Content(self._content.plain[start:end], list(spans), strip_control_codes=False)
-
-    def _parse(self, style: str | Style) -> Style:
-        if isinstance(style, Style):
-            return style
-        if style not in self._styles:
-            self._styles[style] = Style.parse(style)
-        return self._styles[style]
+        return Content(self._content.plain[start:end], spans, strip_control_codes=False)

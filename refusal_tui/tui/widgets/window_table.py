@@ -18,12 +18,12 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.style import Style
 from textual.widget import Widget
 
 from refusal_tui.tui import paint
+from refusal_tui.tui.widgets.painted import PaintedView
 
 PAGE_ROWS = 128
 PAGES_KEPT = 16
@@ -81,10 +81,9 @@ class TableHead(Widget):
         return paint.words(*parts)
 
 
-class WindowTable(ScrollView, Generic[T], can_focus=True):
+class WindowTable(PaintedView, Generic[T], can_focus=True):
     """A table over `ids`; `fetch` gives the rows of some ids, those that are gone left out."""
 
-    ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "window-table--cursor",
         "window-table--blurred",
@@ -134,7 +133,6 @@ class WindowTable(ScrollView, Generic[T], can_focus=True):
         self._empty = empty
         self._is_marked = is_marked
         self._pages: OrderedDict[int, Mapping[int, T]] = OrderedDict()
-        self._styles: dict[str, Style] = {}
 
     # --- what is shown ---------------------------------------------------------------------------------------------
 
@@ -257,10 +255,6 @@ class WindowTable(ScrollView, Generic[T], can_focus=True):
     def on_blur(self) -> None:
         self.refresh_line(self.cursor)
 
-    def notify_style_update(self) -> None:
-        self._styles.clear()  # the theme changed
-        super().notify_style_update()
-
     # --- drawing ---------------------------------------------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
@@ -283,29 +277,16 @@ class WindowTable(ScrollView, Generic[T], can_focus=True):
             return Strip(segments).crop_extend(0, width, plain)
         for column, cells in lay_out(self.columns, self.line_width):
             content = column.cell(row, cells)
-            strip = Strip(self._segments(content, base, plain_style=on_cursor)).crop_extend(0, cells, plain)
-            segments.extend(strip)
+            # the cursor's line has one style: colours of labels are not legible on it
+            whole = Segment(content.plain, plain)  # exact: a column's cell is painted text
+            painted = [whole] if on_cursor else self.segments(content, base)
+            segments.extend(Strip(painted).crop_extend(0, cells, plain))
             segments.append(Segment(" ", plain))
         return Strip(segments).crop_extend(0, width, plain)
-
-    def _segments(self, content: Content, base: Style, *, plain_style: bool) -> list[Segment]:
-        if plain_style:  # colours of labels are not legible on the cursor's own
-            return [Segment(content.plain, base.rich_style)]
-        return [
-            Segment(text, (base + style).rich_style)
-            for text, style in content.render(base, end="", parse_style=self._parse)
-        ]
-
-    def _parse(self, style: str | Style) -> Style:
-        if isinstance(style, Style):
-            return style
-        if style not in self._styles:
-            self._styles[style] = Style.parse(style)
-        return self._styles[style]
 
     def _empty_line(self, y: int, width: int, base: Style) -> Strip:
         lines = self._empty.split("\n", allow_blank=True) if not self.ids else []
         if not 1 <= y <= len(lines):
             return Strip.blank(width, base.rich_style)
-        segments = [Segment("  ", base.rich_style), *self._segments(lines[y - 1], base, plain_style=False)]
+        segments = [Segment("  ", base.rich_style), *self.segments(lines[y - 1], base)]
         return Strip(segments).crop_extend(0, width, base.rich_style)

@@ -1,0 +1,243 @@
+"""The app: which screens there are, the keys that work everywhere, and how it ends.
+
+It reads the store through one read-only connection and never owns work: jobs live in processes of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from refusal_tui.errors import ExitCode, RefusalTuiError
+from refusal_tui.store.connect import transaction
+from refusal_tui.store.workspace import Workspace
+from refusal_tui.text.safe import safe_text
+from refusal_tui.tui import clipboard, themes
+from refusal_tui.tui.actions import Action
+from refusal_tui.tui.crash import write_crash_log
+from refusal_tui.tui.go import TOP, GoOverlay
+from refusal_tui.tui.help import HelpOverlay
+from refusal_tui.tui.palette import Palette
+from refusal_tui.tui.screen import WorkScreen
+from refusal_tui.tui.state.shell import jobs_line
+
+# name -> module:class, imported when first shown so that the start stays fast
+SCREENS = {
+    "home": "refusal_tui.tui.screens.home:HomeScreen",
+    "datasets": "refusal_tui.tui.screens.datasets:DatasetsScreen",
+    "quarantine": "refusal_tui.tui.screens.quarantine:QuarantineScreen",
+    "import": "refusal_tui.tui.screens.import_data:ImportScreen",
+    "browse": "refusal_tui.tui.screens.browse:BrowseScreen",
+    "dossier": "refusal_tui.tui.screens.dossier:DossierScreen",
+    "jobs": "refusal_tui.tui.screens.jobs:JobsScreen",
+    "new_job": "refusal_tui.tui.screens.new_job:NewJobScreen",
+    "job": "refusal_tui.tui.screens.job:JobScreen",
+}
+POLL_SECONDS = 0.5
+WRITE_WAIT_MS = 3_000  # a screen waits no longer for a locked database
+
+
+def screen_class(name: str) -> type[WorkScreen]:
+    """The class of a screen of the registry."""
+    module, _, cls = SCREENS[name].partition(":")
+    return getattr(import_module(module), cls)
+
+
+class RefusalApp(App[None]):
+    """The workbench on one workspace. `clock` and `start` are given so that tests are the same every time."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "refusal-tui"
+    ENABLE_COMMAND_PALETTE = False  # ours lists the actions of BINDINGS and stays quiet
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (120, "-wide")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "All keys of this screen", show=False, id="app.help"),
+        Binding("ctrl+p", "palette", "Every action by name", show=False, id="app.palette"),
+        Binding("g", "go", "Go to a screen, or to the top", show=False, id="app.go"),
+        Binding("T", "theme", "Next theme", show=False, id="app.theme"),
+        Binding("f8", "picture", "Save a picture of the screen", show=False, id="app.picture"),
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit"),
+        Binding("ctrl+c", "calm", show=False, system=True, id="app.calm"),
+    ]
+
+    def __init__(self, workspace: Workspace, *, clock: Callable[[], float] = time.time, start: str = "home") -> None:
+        # With NO_COLOR every colour is left out, greys too: Textual does so for native colours only.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
+        workspace.open().close()  # migrates an older workspace before anything is shown
+        self.workspace = workspace
+        self.connection: sqlite3.Connection = workspace.open(read_only=True)
+        self.clock = clock
+        self.jobs_line = jobs_line(self.connection)
+        self._start = start
+        self._writer: sqlite3.Connection | None = None
+        self._data_version = -1
+        self.animation_level = "none"
+        for theme in themes.OURS:
+            self.register_theme(theme)
+        self.theme = os.environ.get("TEXTUAL_THEME") or themes.choose(self.console.color_system)
+
+    def get_default_screen(self) -> Screen[Any]:
+        return screen_class(self._start)()
+
+    def on_mount(self) -> None:
+        self._data_version = self._read_data_version()
+        self.set_interval(POLL_SECONDS, self._poll)
+        if not self.is_headless:
+            loop = asyncio.get_running_loop()
+            for number, code in ((signal.SIGHUP, ExitCode.HANGUP), (signal.SIGTERM, ExitCode.TERMINATED)):
+                loop.add_signal_handler(number, self.exit, None, int(code))
+
+    def on_unmount(self) -> None:
+        self.connection.close()
+        if self._writer is not None:
+            self._writer.close()
+
+    # --- for the screens -------------------------------------------------------------------------------------------
+
+    def push(self, name: str, then: Callable[[Any], None] | None = None, **parameters: object) -> None:
+        """Open a screen of the registry; `then` gets its result when it closes."""
+        self.push_screen(screen_class(name)(**parameters), then)
+
+    def go(self, name: str) -> None:
+        """Back to a screen that is open below, else open it on top."""
+        wanted = screen_class(name)
+        open_below = [screen for screen in self.screen_stack if isinstance(screen, wanted)]
+        if not open_below:
+            self.push(name)
+        while open_below and self.screen is not open_below[-1]:
+            self.pop_screen()
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One short durable write from the screen. Raises ConflictError when the database stays locked."""
+        if self._writer is None:
+            self._writer = self.workspace.open()
+            self._writer.execute(f"PRAGMA busy_timeout={WRITE_WAIT_MS}")
+        with transaction(self._writer):
+            yield self._writer
+
+    def notify_error(self, error: RefusalTuiError) -> None:
+        """A notice: what is wrong, and what to do now."""
+        self.notify(safe_text(f"{error}\n{error.next_step}".strip()), severity="error", timeout=10, markup=False)
+
+    def say(self, message: str) -> None:
+        """A notice; `message` may hold data."""
+        self.notify(safe_text(message), timeout=4, markup=False)
+
+    def copy(self, text: str, what: str) -> None:
+        """Copy data exactly as it is, to the terminal's clipboard and to artifacts/clipboard.txt."""
+        sequence = clipboard.osc52(text, tmux="TMUX" in os.environ)
+        try:
+            clipboard.write_file(self.workspace.artifacts, text)
+            kept = "artifacts/clipboard.txt"
+        except OSError as error:
+            kept = f"no file ({error.strerror or error})"
+        if sequence is None:
+            self.say(f"The {what} is too long for the terminal's clipboard: {len(text):,} characters in {kept}")
+            return
+        self.copy_to_clipboard(text)
+        self.say(f"Copied the {what}: {len(text):,} characters by OSC 52, and in {kept}")
+
+    def copy_to_clipboard(self, text: str) -> None:
+        self._clipboard = text
+        sequence = clipboard.osc52(text, tmux="TMUX" in os.environ)
+        if self._driver is not None and sequence is not None:
+            self._driver.write(sequence)
+
+    # --- what the store says ---------------------------------------------------------------------------------------
+
+    def _read_data_version(self) -> int:
+        return int(self.connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def _poll(self) -> None:
+        """Look whether anybody has written; nothing is read or painted otherwise."""
+        version = self._read_data_version()
+        if version != self._data_version:
+            self._data_version = version
+            self.store_changed()
+
+    def store_changed(self) -> None:
+        line = jobs_line(self.connection)
+        screen = self.screen
+        if line != self.jobs_line:
+            self.jobs_line = line
+            for header in screen.query("HeaderLine"):
+                header.refresh()
+        if isinstance(screen, WorkScreen):
+            screen.store_changed()
+
+    # --- keys that work everywhere ---------------------------------------------------------------------------------
+
+    def action_help(self) -> None:
+        if isinstance(self.screen, WorkScreen):
+            self.push_screen(HelpOverlay(self.screen, self.screen.crumbs()))
+
+    def action_palette(self) -> None:
+        def run(action: Action | None) -> None:
+            if action is not None:
+                self.call_later(self.run_action, action.action, action.node)
+
+        if isinstance(self.screen, WorkScreen):
+            self.push_screen(Palette(self.screen), run)
+
+    def action_go(self) -> None:
+        def leave(answer: str | None) -> None:
+            if answer == TOP:
+                target = self.screen.focused
+                if target is not None:
+                    self.call_later(self.run_action, "scroll_home", target)
+            elif answer is not None:
+                self.go(answer)
+
+        self.push_screen(GoOverlay(), leave)
+
+    def action_theme(self) -> None:
+        self.theme = themes.following(self.theme)
+        self.say(f"Theme: {self.theme}")
+
+    def action_picture(self) -> None:
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(self.clock()))
+        name = f"screen-{stamp}.svg"
+        try:
+            (self.workspace.artifacts / name).write_text(self.export_screenshot(), encoding="utf-8")
+        except OSError as error:
+            self.say(f"The picture could not be saved: {error.strerror or error}")
+        else:
+            self.say(f"Saved artifacts/{name}")
+
+    def action_calm(self) -> None:
+        self.say("Nothing was stopped. Jobs go on when you leave; ctrl+q quits.")
+
+    # --- how it ends -----------------------------------------------------------------------------------------------
+
+    def crash(self, error: Exception) -> None:
+        """A defect of ours: a redacted log, the terminal restored, exit code 1."""
+        self._handle_exception(error)
+
+    def _handle_exception(self, error: Exception) -> None:
+        self._return_code = int(ExitCode.CRASH)
+        if self._exception is None:  # tests raise it again
+            self._exception = error
+            self._exception_event.set()
+        if isinstance(error, RefusalTuiError):
+            self._return_code = int(error.exit_code)
+            self.panic(Text(safe_text(f"{error}\n{error.next_step}".strip())))
+            return
+        path = write_crash_log(self.workspace, error, self.clock())
+        where = f"The log is {path}" if path else "The log could not be written"
+        self.panic(
+            Text(safe_text(f"refusal-tui has crashed ({type(error).__name__}). {where}; secrets are masked.\n"
+                           "Nothing that was saved is lost, and jobs go on."))
+        )  # fmt: skip

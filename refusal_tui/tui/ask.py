@@ -1,0 +1,37 @@
+"""One question, one line of answer, over the footer."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from refusal_tui.tui import paint
+from refusal_tui.tui.widgets.line_input import LineInput
+
+
+class Ask(ModalScreen[str | None]):
+    """Answers with what was typed, or None for escape."""
+
+    DEFAULT_CLASSES = "overlay"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel", id="ask.cancel")]
+
+    def __init__(self, question: str, value: str = "") -> None:
+        super().__init__()
+        self._question = question
+        self._value = value
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(classes="line"):
+            yield Static(paint.words((self._question + "  ", paint.STRONG)), classes="question")
+            yield LineInput(self._value)
+            yield Static(paint.keys(("enter", "ok"), ("esc", "cancel")), classes="answer-keys")
+
+    @on(LineInput.Submitted)
+    def answer(self, event: LineInput.Submitted) -> None:
+        self.dismiss(event.value)

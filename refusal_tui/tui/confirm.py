@@ -1,0 +1,33 @@
+"""Something that cannot be taken back asks once more, over the footer: the same key again means yes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from refusal_tui.tui import paint
+
+
+class Confirm(ModalScreen[bool]):
+    """Answers True for `key`, False for any other one."""
+
+    DEFAULT_CLASSES = "overlay"
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = []
+
+    def __init__(self, question: Content, key: str) -> None:
+        super().__init__()
+        self._question = question
+        self._key = key
+
+    def compose(self) -> ComposeResult:
+        answers = paint.keys((self._key, "again: yes"), ("any other key", "no"))
+        yield Static(paint.words(self._question, "  ", answers), classes="line")
+
+    def on_key(self, event: events.Key) -> None:
+        event.stop()
+        self.dismiss(event.character == self._key)

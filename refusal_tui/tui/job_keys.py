@@ -1,0 +1,71 @@
+"""What do p, r, x and R do to a job? The same on every screen that shows jobs.
+
+Each is a wish written into the store by a thread: a locked database never freezes the screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import work
+from textual.binding import Binding, BindingType
+
+from refusal_tui.jobs import control
+from refusal_tui.tui import paint
+from refusal_tui.tui.confirm import Confirm
+from refusal_tui.tui.screen import WorkScreen
+from refusal_tui.tui.state.jobs import JobLine
+
+_TITLE_CELLS = 24
+
+
+class JobKeys(WorkScreen):
+    """A screen with a job that keys act on: `current_job` says which."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p", "pause_job", "pause", id="job.pause"),
+        Binding("r", "resume_job", "resume", id="job.resume"),
+        Binding("x", "cancel_job", "cancel", id="job.cancel"),
+        Binding("R", "retry_job", "retry failed", id="job.retry"),
+    ]
+
+    def current_job(self) -> JobLine | None:
+        raise NotImplementedError
+
+    def action_pause_job(self) -> None:
+        self._act(lambda job_id: f"Job {control.pause(self.work.workspace, job_id).id} pauses; r resumes it.")
+
+    def action_resume_job(self) -> None:
+        self._act(lambda job_id: f"Job {control.resume(self.work.workspace, job_id).id} goes on.")
+
+    def action_retry_job(self) -> None:
+        self._act(lambda job_id: f"Job {job_id} tries {control.retry(self.work.workspace, job_id):,} rows again.")
+
+    def action_cancel_job(self) -> None:
+        job = self.current_job()
+        if job is None:
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._run(job.id, self._cancelled)
+
+        question = paint.words(
+            (f"Cancel job {job.id} ", paint.STRONG), paint.line(job.title, _TITLE_CELLS), (" for good?", paint.STRONG)
+        )
+        self.app.push_screen(Confirm(question, "x"), answered)
+
+    def _cancelled(self, job_id: int) -> str:
+        control.cancel(self.work.workspace, job_id)
+        return f"Job {job_id} is cancelled; what it has done stays."
+
+    def _act(self, what: Callable[[int], str]) -> None:
+        job = self.current_job()
+        if job is not None:
+            self._run(job.id, what)
+
+    @work(thread=True, exit_on_error=False, group="job-keys")
+    def _run(self, job_id: int, what: Callable[[int], str]) -> None:
+        message = what(job_id)
+        self.app.call_from_thread(self.work.say, message)

@@ -1,0 +1,70 @@
+"""What do all screens have in common? One line of header, one of footer, and the way back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.worker import Worker, WorkerState
+
+from refusal_tui.errors import RefusalTuiError
+from refusal_tui.tui.widgets.bars import FooterLine, HeaderLine
+
+if TYPE_CHECKING:
+    from refusal_tui.tui.app import RefusalApp
+
+
+class WorkScreen(Screen[Any]):
+    """The base of every full screen. A subclass says its `AREA` and `NAME` and gives `compose_body`."""
+
+    AREA: ClassVar[str] = ""
+    NAME: ClassVar[str] = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "escape", "Back", show=False, id="screen.escape"),
+        Binding("q", "back", "Back (on the first screen: quit)", show=False, id="screen.back"),
+    ]
+
+    @property
+    def work(self) -> RefusalApp:
+        """The app, with its workspace, connection and helpers."""
+        return cast("RefusalApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield HeaderLine()
+        yield from self.compose_body()
+        yield FooterLine()
+
+    def compose_body(self) -> ComposeResult:
+        yield from ()
+
+    def crumbs(self) -> str:
+        """Where the user is, for the header; may hold data."""
+        return f"{self.AREA} › {self.NAME}" if self.AREA else self.NAME
+
+    def store_changed(self) -> None:
+        """The store has new data (at most twice a second). Compare, then repaint only what differs."""
+
+    def result(self) -> object:
+        """What the screen below is told when this one closes."""
+        return None
+
+    def action_escape(self) -> None:
+        """Escape goes back and never quits."""
+        if len(self.app.screen_stack) > 1:
+            self.action_back()
+
+    def action_back(self) -> None:
+        if len(self.app.screen_stack) > 1:
+            self.dismiss(self.result())
+        else:
+            self.app.exit()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Nothing is swallowed: a worker's error is a notice, or a crash with a log if it is a defect of ours."""
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            if isinstance(event.worker.error, RefusalTuiError):
+                self.work.notify_error(event.worker.error)
+            elif isinstance(event.worker.error, Exception):
+                self.work.crash(event.worker.error)

@@ -1,0 +1,171 @@
+"""A new job: which kind, on which rows, with which settings? The command that does the same stands below the form."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.worker import get_current_worker
+
+from refusal_tui.errors import RefusalTuiError
+from refusal_tui.jobs import control
+from refusal_tui.tui import paint
+from refusal_tui.tui.screen import WorkScreen
+from refusal_tui.tui.state.new_job import NewJobState, SelectionCheck, check_selection, offered_kinds
+from refusal_tui.tui.widgets.choice import Choice
+from refusal_tui.tui.widgets.line_input import LineInput
+from refusal_tui.tui.widgets.spec_form import FieldRow, Remark, SpecForm
+
+if TYPE_CHECKING:
+    from refusal_tui.jobs.spec import JobSpec
+
+PILOT_ROWS = control.PILOT_ROWS
+
+
+class NewJobScreen(WorkScreen):
+    """`selection` and `kind` fill the form in advance."""
+
+    AREA = "Jobs"
+    NAME = "New job"
+    CSS_PATH = "new_job.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "start", "start", priority=True, id="new_job.start"),
+        Binding("f5", "pilot", "pilot of 20 rows", priority=True, id="new_job.pilot"),
+        Binding("p", "pilot", "pilot", show=False, id="new_job.pilot_p"),
+        Binding("i", "import", "Import a dataset instead", show=False, id="new_job.import"),
+        Binding("down", "app.focus_next", "Next field", show=False, id="new_job.next"),
+        Binding("up", "app.focus_previous", "Previous field", show=False, id="new_job.previous"),
+    ]
+
+    def __init__(self, selection: str = "", kind: str | None = None) -> None:
+        super().__init__()
+        self._selection = selection
+        self._state = NewJobState.of_kind(kind or offered_kinds()[0].name, selection)
+        self._starting = False
+
+    def compose_body(self) -> ComposeResult:
+        kinds = offered_kinds()
+        names = [kind.title for kind in kinds]
+        choice = Choice([kind.name for kind in kinds], self._state.kind.name, names=names, id="kind")
+        with Vertical(id="new-job"):
+            yield FieldRow("job", choice)
+            yield FieldRow("rows", LineInput(self._selection, placeholder="all rows; or a filter such as dataset:demo label:hard", id="selection"))
+            yield SpecForm(self._state.fields, self._state.values)
+            yield Remark(id="ready")
+            yield Remark(id="command")
+
+    def on_mount(self) -> None:
+        self.query_one("#kind").focus()
+        self._check()
+        self._show()
+
+    @on(Choice.Changed, "#kind")
+    async def change_kind(self, event: Choice.Changed) -> None:
+        self._state = NewJobState.of_kind(event.choice.value, self._selection)
+        old = self.query_one(SpecForm)
+        await self.mount(SpecForm(self._state.fields, self._state.values), after=old)
+        await old.remove()
+        self._check()
+        self._show()
+
+    @on(LineInput.Changed, "#selection")
+    def change_selection(self, event: LineInput.Changed) -> None:
+        self._selection = self._state.selection = event.value.strip()
+        self._check()
+        self._show()
+
+    @on(LineInput.Submitted, "#selection")
+    def leave_selection(self) -> None:
+        self.focus_next()
+
+    @on(SpecForm.Edited)
+    def edit(self, event: SpecForm.Edited) -> None:
+        self._state.put(event.name or "", event.value)
+        self._show()
+
+    def _check(self) -> None:
+        self._state.check = SelectionCheck()
+        if self._state.kind.selects:
+            self._count(self._selection)
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="selection")
+    def _count(self, selection: str) -> None:
+        worker = get_current_worker()
+        with closing(self.work.workspace.open(read_only=True)) as connection:
+            found = check_selection(connection, selection)
+        if not worker.is_cancelled:
+            self.app.call_from_thread(self._counted, selection, found)
+
+    def _counted(self, selection: str, found: SelectionCheck) -> None:
+        if selection == self._selection:
+            self._state.check = found
+            self._show()
+
+    def _show(self) -> None:
+        state = self._state
+        kind_row, rows_row = self.query(FieldRow).first(), self.query(FieldRow)[1]
+        kind_row.remark.say(paint.words((state.kind.help, paint.MUTED)))
+        rows_row.remark.say(_rows_remark(state.check))
+        self.query_one(SpecForm).show_errors(state.errors)
+        self.query_one("#command", Remark).say(paint.words(("$ ", paint.MUTED), paint.text(state.command)))
+        self.query_one("#ready", Remark).say(self._ready())
+
+    def _ready(self) -> Content:
+        if self._starting:
+            return paint.words("The rows are being recorded…")
+        if self._state.problem:
+            return paint.words(("Not yet: ", paint.WARN), paint.line(self._state.problem, 200))
+        pilot = [("F5", f"try {PILOT_ROWS} rows first")] if self._state.can_pilot else []
+        return paint.keys(("ctrl+s", "start"), *pilot)
+
+    def action_import(self) -> None:
+        self.work.push("import")
+
+    def action_start(self) -> None:
+        self._submit(None)
+
+    def action_pilot(self) -> None:
+        if self._state.can_pilot:
+            self._submit(PILOT_ROWS)
+        else:
+            self.work.say("A pilot is for jobs that work row by row; this one starts with ctrl+s.")
+
+    def _submit(self, pilot: int | None) -> None:
+        spec = self._state.validate()
+        if spec is None or self._state.problem or self._starting:
+            self._show()
+            return
+        self._starting = True
+        self._show()
+        self._start(spec, self._selection if self._state.kind.selects else "", pilot)
+
+    @work(thread=True, exit_on_error=False, group="submit")
+    def _start(self, spec: JobSpec, selection: str, pilot: int | None) -> None:
+        """Freezing a million rows takes seconds: in a thread."""
+        try:
+            job_id = control.submit(self.work.workspace, self._state.kind.name, spec, selection=selection, pilot=pilot)
+        except RefusalTuiError:
+            self.app.call_from_thread(self._not_started)
+            raise
+        self.app.call_from_thread(self._started, job_id)
+
+    def _not_started(self) -> None:
+        self._starting = False
+        self._show()
+
+    def _started(self, job_id: int) -> None:
+        """The job's own screen takes this one's place, so that escape leads back to where the job was asked for."""
+        work = self.work
+        self.dismiss(None)
+        work.push("job", job_id=job_id)
+
+
+def _rows_remark(check: SelectionCheck) -> Content:
+    if check.problem:
+        return paint.words(("! ", paint.BAD), paint.line(check.problem, 200, paint.BAD))
+    return paint.words((check.says, paint.STRONG if check.usable else paint.WARN))

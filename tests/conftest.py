@@ -1,0 +1,69 @@
+"""What all tests share: an environment that does not change screens, and SVG snapshots.
+
+Snapshots lie under snapshots/, in folders that mirror tests/. The pytest plugin for them is not used: it pins an old
+syrupy and starts its own event loop.
+"""
+
+from __future__ import annotations
+
+import os
+
+for _name in ("NO_COLOR", "TEXTUAL_THEME", "COLORTERM", "TMUX"):  # before textual is imported
+    os.environ.pop(_name, None)
+os.environ["TERM"] = "xterm-256color"
+
+import html
+import re
+from pathlib import Path
+
+import pytest
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+
+ROOT = Path(__file__).resolve().parent.parent
+REPORT = ROOT / "snapshot_report"
+
+
+class Svg(SingleFileSnapshotExtension):
+    """One `.svg` per snapshot, under snapshots/<path of the test file without .py>/."""
+
+    _write_mode = WriteMode.TEXT
+    file_extension = "svg"
+
+    def serialize(self, data, **kwargs):
+        return re.sub(r"terminal-\d+-", "terminal-", data)  # a random id
+
+    @classmethod
+    def dirname(cls, *, test_location):
+        path = Path(test_location.filepath).resolve()
+        return str(ROOT / "snapshots" / path.relative_to(ROOT / "tests").with_suffix(""))
+
+
+@pytest.fixture
+def svg(snapshot, request):
+    """`assert svg(app, "name")`-like: compares `app.export_screenshot()` and keeps both pictures when they differ."""
+    assertion = snapshot.use_extension(Svg)
+
+    def same(app, name: str) -> bool:
+        picture = app.export_screenshot()
+        expected = assertion(name=name)
+        if expected == picture:
+            return True
+        _report(request.node.nodeid, name, assertion, picture)
+        return False
+
+    return same
+
+
+def _report(nodeid: str, name: str, assertion, picture: str) -> None:
+    """snapshot_report/<test>.<name>.html shows what was expected beside what was drawn."""
+    REPORT.mkdir(exist_ok=True)
+    location = assertion.test_location
+    folder = Path(Svg.dirname(test_location=location))
+    known = sorted(folder.glob(f"{location.snapshot_name}*{name}*.svg"))
+    expected = known[0].read_text(encoding="utf-8") if known else "<p>There was no such snapshot.</p>"
+    title = html.escape(f"{nodeid} [{name}]")
+    page = f"""<!doctype html><meta charset="utf-8"><title>{title}</title>
+<style>body {{ font: 14px sans-serif }} .pair {{ display: flex; gap: 1em }} .pair div {{ flex: 1 }}</style>
+<h1>{title}</h1><div class="pair"><div><h2>expected</h2>{expected}</div><div><h2>drawn</h2>{picture}</div></div>"""
+    file = re.sub(r"[^\w.-]+", "_", f"{nodeid}.{name}")[-150:]
+    (REPORT / f"{file}.html").write_text(page, encoding="utf-8")
