@@ -29,7 +29,7 @@ install: $(VENV)/.installed ## make .venv and install the workbench
 dev: $(VENV)/.installed-dev ## install what tests and linters need, too
 
 demo: $(VENV)/.installed ## see it work: sample data and an offline labelling job, live
-	@$(BIN)/refusal-tui demo
+	@$(BIN)/refusal-tui --workspace artifacts/demo demo
 
 lint: $(VENV)/.installed-dev ## ruff, mypy, import contracts
 	$(BIN)/ruff check .

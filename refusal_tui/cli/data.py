@@ -14,6 +14,7 @@ from refusal_tui.cli.common import Session, emit, emit_json, emit_json_lines, em
 from refusal_tui.errors import InputError, WorkspaceError
 from refusal_tui.store import browse as browsing
 from refusal_tui.store import query
+from refusal_tui.store.connect import transaction
 from refusal_tui.store.items import chunks, fetch_rows
 
 selection_argument = click.argument("selection", nargs=-1)
@@ -264,7 +265,8 @@ def selections(context: click.Context, as_json: bool) -> None:
 def save(session: Session, name: str, expression: tuple[str, ...]) -> None:
     """Keep a filter under NAME; use it as @NAME."""
     with session.store() as connection:
-        query.save_selection(connection, name.removeprefix("@"), " ".join(expression))
+        with transaction(connection):
+            query.save_selection(connection, name.removeprefix("@"), " ".join(expression))
         count = browsing.count_items(connection, f"@{name.removeprefix('@')}")
     say(f"Saved @{name.removeprefix('@')}: {count:,} rows now.")
 

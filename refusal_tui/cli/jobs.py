@@ -15,7 +15,8 @@ from refusal_tui.jobs.progress import active_seconds, progress_of
 from refusal_tui.jobs.registry import job_kind
 from refusal_tui.jobs.spec import command_line, load_spec
 from refusal_tui.store.artifacts import list_artifacts
-from refusal_tui.store.jobs import Job, JobState, events_of, get_job, get_worker, list_jobs, trouble
+from refusal_tui.store.jobs import Job, JobState, events_of, get_job, get_worker, list_jobs
+from refusal_tui.store.trouble import trouble
 from refusal_tui.text.mask import mask_secrets
 
 job_argument = click.argument("job_id", type=click.IntRange(1), metavar="JOB")

@@ -11,7 +11,8 @@ from refusal_tui.cli.common import Session, emit_json, say
 from refusal_tui.errors import ExitCode
 from refusal_tui.jobs.control import reap
 from refusal_tui.jobs.progress import Progress, RateMeter, progress_of
-from refusal_tui.store.jobs import Job, JobState, get_job, get_worker, trouble
+from refusal_tui.store.jobs import Job, JobState, get_job, get_worker
+from refusal_tui.store.trouble import trouble
 from refusal_tui.text.safe import safe_text
 
 _POLL_SECONDS = 0.25

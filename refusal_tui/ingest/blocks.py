@@ -127,7 +127,7 @@ def read_lines(path: Path, progress: Progress) -> Generator[list[bytes | Oversiz
                 first = pieces[0]
                 assert isinstance(first, bytes)
                 if overflow or held + len(first) > MAX_ROW_BYTES:
-                    pieces[0] = Oversize(held + overflow + len(first), (b"".join(tail) + first)[: 4 * EXCERPT_CHARS])
+                    pieces[0] = Oversize(held + overflow + len(first), _beginning([*tail, first]))
                 elif tail:
                     pieces[0] = b"".join((*tail, first))
                 tail, held, overflow = [], 0, 0
@@ -135,7 +135,7 @@ def read_lines(path: Path, progress: Progress) -> Generator[list[bytes | Oversiz
             if overflow:
                 overflow += len(last)
             elif held + len(last) > MAX_ROW_BYTES:
-                head = (b"".join(tail) + last)[: 4 * EXCERPT_CHARS]
+                head = _beginning([*tail, last])
                 overflow = held + len(last) - len(head)
                 tail, held = [head], len(head)
             elif last:
@@ -145,6 +145,11 @@ def read_lines(path: Path, progress: Progress) -> Generator[list[bytes | Oversiz
         yield [Oversize(held + overflow, tail[0])]
     elif tail:
         yield [b"".join(tail)]
+
+
+def _beginning(pieces: list[bytes]) -> bytes:
+    """The first bytes of a line in pieces, without joining the line."""
+    return b"".join(piece[: 4 * EXCERPT_CHARS] for piece in pieces[:2])[: 4 * EXCERPT_CHARS]
 
 
 def read_head(path: Path, size: int) -> bytes:

@@ -42,7 +42,8 @@ def open_source(path: Path | str, fmt: str | None = None, skip: int = 0, split: 
     try:
         if path.is_dir():
             files = data_files(path)
-            files = [file for file in files if _split_of(path, file) == split] or files
+            if split is not None:
+                files = [file for file in files if _split_of(path, file) == split] or files
             total = sum(file.stat().st_size for file in files)
             rows = _folder_rows(path, files, progress, skip)
             return Source(rows, "folder", total, progress=progress, position=skip)

@@ -106,13 +106,13 @@ def read_csv(
             if not row and reason is None:
                 continue
             if names is None:
-                if reason or lines.bad:
-                    reason = f"the header cannot be read: {reason or lines.bad}"
-                    yield Rejected(start, reason, excerpt(head or lines.head))
-                    return
                 names = [name.strip() for name in row]
-                if len(set(names)) < len(names):
-                    yield Rejected(start, "two columns of the header have the same name", excerpt(lines.head))
+                problem = (
+                    reason or lines.bad or ("two columns have the same name" if len(set(names)) < len(names) else None)
+                )
+                if problem:
+                    if not skip:
+                        yield Rejected(start, f"the header cannot be read: {problem}", excerpt(head or lines.head))
                     return
                 continue
             if skip:

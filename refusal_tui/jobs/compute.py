@@ -71,11 +71,18 @@ class ComputeContext:
 
     def item_ids(self) -> Iterator[int]:
         """The frozen rows of the job, in order."""
-        rows = self.connection.execute(
-            "SELECT item_id FROM job_item WHERE job_id = ? ORDER BY position", (self.job.id,)
-        )
-        while batch := rows.fetchmany(10_000):
-            yield from (row[0] for row in batch)
+        position = 0
+        while (
+            True
+        ):  # in pages: a statement left open would keep this connection from writing and the WAL from shrinking
+            page = self.connection.execute(
+                "SELECT item_id FROM job_item WHERE job_id = ? AND position >= ? ORDER BY position LIMIT 10000",
+                (self.job.id, position),
+            ).fetchall()
+            if not page:
+                return
+            position += len(page)
+            yield from (row[0] for row in page)
 
     def event(self, level: str, code: str, text: str) -> None:
         with self.commit() as connection:

@@ -9,15 +9,18 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from refusal_tui.errors import InputError
+from refusal_tui.errors import InputError, StorageError
+from refusal_tui.jobs.files import log_file
 from refusal_tui.jobs.liveness import is_alive
 from refusal_tui.jobs.registry import job_kind
 from refusal_tui.store import jobs as store
 from refusal_tui.store.browse import select_ids
 from refusal_tui.store.jobs import Job, JobState
+from refusal_tui.store.trouble import retry_failed
 from refusal_tui.store.workspace import Workspace
 
 if TYPE_CHECKING:  # pydantic would double the supervisor's memory
@@ -97,7 +100,7 @@ def retry(workspace: Workspace, job_id: int, error_class: str | None = None) -> 
     """Do the failed rows of a job again; returns how many."""
     with closing(workspace.open()) as connection:
         reap(connection)
-        count = store.retry_failed(connection, job_id, error_class)
+        count = retry_failed(connection, job_id, error_class)
         lane = store.get_job(connection, job_id).lane
     ensure_supervisor(workspace, lane)
     return count
@@ -116,10 +119,19 @@ def reap(connection: sqlite3.Connection) -> list[int]:
 
 
 def ensure_supervisor(workspace: Workspace, lane: str) -> None:
-    """Start the lane's supervisor; a second one finds the lock taken and leaves."""
-    log = (workspace.logs / f"supervisor-{lane}.log").open("ab")
+    """Start the lane's supervisor; a second one finds the lock taken and leaves.
+
+    Raises StorageError when there is no room for it.
+    """
     try:
-        subprocess.Popen(
+        log = log_file(workspace, f"supervisor-{lane}.log").open("ab")
+    except OSError as error:
+        raise StorageError(
+            f"The job is queued, but its log cannot be written: {error}.",
+            "Free some space or mend the permissions, then: refusal-tui jobs resume --all",
+        ) from error
+    with log:
+        process = subprocess.Popen(
             [sys.executable, "-m", "refusal_tui.jobs.supervisor", str(workspace.root), lane],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -128,5 +140,5 @@ def ensure_supervisor(workspace: Workspace, lane: str) -> None:
             env=os.environ | {"PYTHONSAFEPATH": "1"},
             start_new_session=True,  # survives the terminal and its SIGHUP
         )
-    finally:
-        log.close()
+    # Somebody has to take note of its end, or a screen that is open for days collects zombies.
+    threading.Thread(target=process.wait, name=f"supervisor-{lane}", daemon=True).start()

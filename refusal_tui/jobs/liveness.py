@@ -36,12 +36,12 @@ def boot_id() -> str:
 def start_ticks(pid: int) -> int | None:
     """When the process started, in clock ticks since boot; None when there is no such process (or it is a zombie).
 
-    0 where the system has no /proc: then the pid has to do.
+    0 where that cannot be seen (no /proc, or one that hides other users' processes): then the pid has to do.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
-        return 0 if not Path("/proc/self/stat").exists() and _exists(pid) else None
+        return 0 if _exists(pid) else None
     except OSError:
         return None
     fields = stat.rpartition(")")[2].split()  # the name may hold spaces and brackets

@@ -2,6 +2,7 @@
 
 A RowJob turns a batch of rows into results in the same order. The engine owns everything else: what is left to do,
 concurrency, retries with backoff, the pace, durable commits, and the early stop of a job whose every row fails.
+A row that is stopped before its last try has no outcome: the next run does it again.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from refusal_tui.errors import JobError
+from refusal_tui.errors import JobError, RefusalTuiError
 from refusal_tui.jobs.stop import StopFlag, StopReason
-from refusal_tui.jobs.writer import BACKLOG_ROWS, Positions, Writer, spill_path, unspill
+from refusal_tui.jobs.writer import BACKLOG_ROWS, GROUP_ROWS, Positions, Writer, spill_path, store_group, unspill
 from refusal_tui.labels.rows import Row
 from refusal_tui.labels.verdict import ErrorClass, RowError
-from refusal_tui.store.jobs import Job, JobState, get_job
+from refusal_tui.store.jobs import FencedError, Job, JobState, get_job
 from refusal_tui.store.outcomes import Finished, PendingRow, RowResult, commit_group, pending_rows
 from refusal_tui.store.workspace import Workspace
 
-PAGE = 1024  # positions looked at in one query
+PAGE = 256  # positions looked at in one query; their texts are in memory together
 MAX_ATTEMPTS = 5
 BACKOFF_BASE_SECONDS = 0.5
 BACKOFF_CAP_SECONDS = 60.0
@@ -35,7 +36,11 @@ log = logging.getLogger("refusal_tui.rowjob")
 
 
 class RowJob(Protocol):
-    """`batch_size` rows go to `process` at a time, `concurrency` calls run side by side; `max_rate` is in rows/s."""
+    """`batch_size` rows go to `process` at a time, `concurrency` calls run side by side; `max_rate` is in rows/s.
+
+    `process` answers with one result per row, in order. What it raises is an error of the rows, found by asking for
+    one at a time; a RefusalTuiError is one of the whole job and ends it.
+    """
 
     batch_size: int
     concurrency: int
@@ -81,14 +86,20 @@ def run_rows(
     writer.start()
     try:
         asyncio.run(_Engine(connection, job, work, writer, positions, stop).run())
+    except ExceptionGroup as group:  # of the engine's tasks; the others were cancelled for the first one
+        raise group.exceptions[0] from group
     finally:
         writer.close()
     if fatal:
         raise JobError(fatal[0], "Mend the cause, then: refusal-tui jobs retry " + str(job.id))
+    if not stop:  # rows that no longer exist are behind us, too
+        commit_group(connection, job, [], cursor=job.goal or 0)
     return _ended(get_job(connection, job.id), stop)
 
 
 def _ended(job: Job, stop: StopFlag) -> tuple[JobState, str]:
+    if stop.reason is StopReason.FENCED:
+        raise FencedError(job.id)
     if job.total is not None and job.finished_rows >= job.total:
         note = f"{job.n_failed + job.n_unparsable} rows failed" if job.n_failed + job.n_unparsable else ""
         return JobState.DONE, note
@@ -103,10 +114,11 @@ def _ended(job: Job, stop: StopFlag) -> tuple[JobState, str]:
 def _commit_spilled(workspace: Workspace, connection: sqlite3.Connection, job: Job) -> Job:
     path = spill_path(workspace, job.id)
     finished = unspill(path)
+    for start in range(0, len(finished), GROUP_ROWS):
+        store_group(connection, job, finished[start : start + GROUP_ROWS], cursor=job.cursor)
     if finished:
-        commit_group(connection, job, finished, cursor=job.cursor)
         log.info("committed %d rows that an earlier run had to spill", len(finished))
-        path.unlink()
+    path.unlink(missing_ok=True)
     return get_job(connection, job.id)
 
 
@@ -168,14 +180,9 @@ class _Engine:
 
     async def _consume(self) -> None:
         while (batch := await self._batches.get()) is not None:
-            if self._stop:
-                continue  # drain, so that the feeder is never stuck
             await self._wait_for_turn(len(batch))
-            finished = await self._process(batch)
-            while self._writer.backlog > BACKLOG_ROWS and not self._stop:
-                await asyncio.sleep(0.002)
-            self._writer.put(finished)
-            await asyncio.sleep(0)  # a judge that never waits still lets the others and the stop through
+            if not self._stop:  # when stopping, drain, so that the feeder is never stuck
+                await self._process(batch)
 
     async def _wait_for_turn(self, rows: int) -> None:
         if self._work.max_rate is None:
@@ -188,31 +195,42 @@ class _Engine:
         while (left := moment - time.monotonic()) > 0 and not self._stop:
             await asyncio.sleep(min(left, 0.1))
 
-    async def _process(self, batch: list[PendingRow]) -> list[Finished]:
-        """Results for the whole batch; retryable errors are tried again, alone, with full-jitter backoff."""
-        finished: list[Finished] = []
+    async def _process(self, batch: list[PendingRow]) -> None:
+        """Hand results on as they come; retryable errors are tried again, alone, with full-jitter backoff."""
         attempt, left = 1, batch
-        while left:
+        while left and not (attempt > 1 and self._stop):
             results = await self._call(left)
             again: list[PendingRow] = []
+            finished: list[Finished] = []
             for pending, result in zip(left, results, strict=True):
-                retryable = isinstance(result, RowError) and result.error_class.retryable
-                if retryable and attempt < MAX_ATTEMPTS and not self._stop:
+                if isinstance(result, RowError) and result.error_class.retryable and attempt < MAX_ATTEMPTS:
                     again.append(pending)
                 else:
                     finished.append(Finished(pending.position, result, attempt))
+            await self._hand_on(finished)
             if again:
                 pause = random.uniform(0, min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2**attempt))
                 await self._sleep_until(time.monotonic() + pause)
             attempt, left = attempt + 1, again
-        return finished
+
+    async def _hand_on(self, finished: list[Finished]) -> None:
+        if finished:
+            self._writer.put(finished)
+        # While a full group is being written, Python code here would only make its transaction three times as long.
+        while self._writer.backlog >= BACKLOG_ROWS and not self._stop:
+            await asyncio.sleep(0.0005)
+        await asyncio.sleep(0)  # a judge that never waits still lets the others and the stop through
 
     async def _call(self, batch: list[PendingRow]) -> Sequence[RowResult]:
         try:
             results = await self._work.process([p.row for p in batch])
-            if len(results) != len(batch):
-                raise RuntimeError(f"{len(batch)} rows went in, {len(results)} results came out")
+            if [r.item_id for r in results] != [p.row.item_id for p in batch]:
+                raise RuntimeError(
+                    f"{len(results)} results came out, not one for each of the {len(batch)} rows in order"
+                )
             return results
+        except RefusalTuiError:
+            raise
         except Exception as error:
             if len(batch) == 1:
                 log.exception("item %d: unexpected error", batch[0].row.item_id)

@@ -9,31 +9,45 @@ record their own end.
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from refusal_tui.errors import RefusalTuiError
+from refusal_tui.errors import ExitCode, RefusalTuiError
 from refusal_tui.jobs.control import reap
-from refusal_tui.jobs.registry import LANES
+from refusal_tui.jobs.files import keep_private, log_file
+from refusal_tui.jobs.registry import LANES, Lane
 from refusal_tui.store.connect import file_lock
-from refusal_tui.store.jobs import JobState, end_job, fail_unclaimed, get_job, get_worker, list_running, next_queued
+from refusal_tui.store.jobs import (
+    JobState,
+    end_job,
+    explain_end,
+    fail_unclaimed,
+    get_job,
+    get_worker,
+    list_running,
+    next_queued,
+)
 from refusal_tui.store.workspace import Workspace
 
 _POLL_SECONDS = 0.2
 _REAP_SECONDS = 10.0
 _LOCK_WAIT_SECONDS = 5.0  # longer than a leaving supervisor needs from its last look at the queue to its exit
+_STARTS = 3  # a worker that dies so often before it has taken its job fails the job, so that the lane goes on
 
 
 @dataclass(slots=True)
 class _Child:
+    """A worker that we started; `run` is the job's before the worker took it."""
+
     job_id: int
+    run: int
     process: subprocess.Popen[bytes]
 
 
@@ -41,80 +55,118 @@ def supervise(workspace: Workspace, lane_name: str) -> None:
     """Run the lane until it is empty. Returns at once when another supervisor has it."""
     deadline = time.monotonic() + _LOCK_WAIT_SECONDS
     while True:
-        with file_lock(workspace.logs / f"lane-{lane_name}.lock") as held:
+        with file_lock(log_file(workspace, f"lane-{lane_name}.lock")) as held:
             if held:
                 with closing(workspace.open()) as connection:
-                    _drain(workspace, connection, lane_name)
+                    _LaneKeeper(workspace, connection, lane_name).drain()
                 return
         if time.monotonic() > deadline:
             return
         time.sleep(0.1)
 
 
-def _drain(workspace: Workspace, connection: sqlite3.Connection, lane_name: str) -> None:
-    capacity = LANES[lane_name].capacity
-    children: list[_Child] = []
-    next_reap = 0.0
-    while True:
-        try:
-            for child in [c for c in children if c.process.poll() is not None]:
-                _record_end(connection, child)
-                children.remove(child)
-            if time.monotonic() > next_reap:
-                reap(connection)
-                next_reap = time.monotonic() + _REAP_SECONDS
-            # Workers of an earlier supervisor count, too: they outlive it.
-            at_work = {c.job_id for c in children} | _running(connection, lane_name)
-            while len(at_work) < capacity and (job_id := next_queued(connection, lane_name, at_work)) is not None:
-                children.append(_Child(job_id, _start_worker(workspace, job_id)))
-                at_work.add(job_id)
-            if not at_work:
-                return
-        except RefusalTuiError as error:  # a locked or full disk now is no reason to leave the lane alone
-            print(f"{time.strftime('%F %T')} {error}", file=sys.stderr, flush=True)
-            time.sleep(1.0)
-        time.sleep(_POLL_SECONDS)
+class _LaneKeeper:
+    def __init__(self, workspace: Workspace, connection: sqlite3.Connection, lane_name: str) -> None:
+        self._workspace = workspace
+        self._connection = connection
+        # A lane that only a newer program knows still runs, one job at a time.
+        self._lane = LANES.get(lane_name, Lane(lane_name, 1))
+        self._children: list[_Child] = []
+        self._false_starts: Counter[int] = Counter()
+        self._next_reap = 0.0
 
+    def drain(self) -> None:
+        """Start what is queued and note who dies, until nothing is queued or at work."""
+        while self._workspace.database.exists():
+            try:
+                if not self._look():
+                    return
+            except (RefusalTuiError, sqlite3.Error, OSError) as error:
+                # A locked or full disk now is no reason to leave the lane alone.
+                print(f"{time.strftime('%F %T')} {error}", file=sys.stderr, flush=True)
+                time.sleep(1.0)
+            time.sleep(_POLL_SECONDS)
 
-def _running(connection: sqlite3.Connection, lane_name: str) -> set[int]:
-    return {job.id for job in list_running(connection) if job.lane == lane_name}
+    def _look(self) -> bool:
+        """Returns whether the lane has work."""
+        for child in [c for c in self._children if c.process.poll() is not None]:
+            self._record_end(child)
+            self._children.remove(child)
+        if time.monotonic() > self._next_reap:
+            reap(self._connection)
+            self._next_reap = time.monotonic() + _REAP_SECONDS
+        at_work = self._at_work()
+        while len(at_work) < self._lane.capacity:
+            job_id = next_queued(self._connection, self._lane.name, at_work)
+            if job_id is None:
+                break
+            self._start(job_id)
+            at_work.add(job_id)
+        return bool(at_work)
 
+    def _at_work(self) -> set[int]:
+        """Jobs that run, also under workers of an earlier supervisor, and those whose worker is about to take them.
 
-def _start_worker(workspace: Workspace, job_id: int) -> subprocess.Popen[bytes]:
-    with (workspace.logs / f"job-{job_id}.log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "refusal_tui.jobs.worker", str(workspace.root), str(job_id)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        A worker that hangs and has lost its job is neither: it must not block the lane.
+        """
+        starting = {c.job_id for c in self._children if get_job(self._connection, c.job_id).run == c.run}
+        return starting | {job.id for job in list_running(self._connection) if job.lane == self._lane.name}
 
+    def _start(self, job_id: int) -> None:
+        run = get_job(self._connection, job_id).run
+        with log_file(self._workspace, f"job-{job_id}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "refusal_tui.jobs.worker", str(self._workspace.root), str(job_id)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._children.append(_Child(job_id, run, process))
 
-def _record_end(connection: sqlite3.Connection, child: _Child) -> None:
-    code = child.process.returncode
-    worker = get_worker(connection, child.job_id)
-    if worker is None or worker.pid != child.process.pid:
-        if code != 0:
-            fail_unclaimed(connection, child.job_id, f"its worker could not start (exit code {code}); see its log")
-        return
-    job = get_job(connection, child.job_id)
-    if job.state is JobState.RUNNING and job.run == worker.run:
-        end_job(connection, job, JobState.INTERRUPTED, _cause(code), exit_code=code)
+    def _record_end(self, child: _Child) -> None:
+        code = child.process.returncode
+        job = get_job(self._connection, child.job_id)
+        worker = get_worker(self._connection, child.job_id)
+        if job.run == child.run:
+            self._note_false_start(child)
+        elif worker is None or worker.pid != child.process.pid:
+            return  # another worker has the job by now
+        elif job.state is JobState.RUNNING:
+            end_job(self._connection, job, JobState.INTERRUPTED, _cause(code), exit_code=code)
+        elif job.state is JobState.INTERRUPTED and worker.exit_code is None:
+            explain_end(self._connection, job, _cause(code), exit_code=code)  # a face saw it dead before we did
+
+    def _note_false_start(self, child: _Child) -> None:
+        code = child.process.returncode
+        if code == 0:  # the job was paused or cancelled meanwhile
+            return
+        self._false_starts[child.job_id] += 1
+        if self._false_starts[child.job_id] >= _STARTS:
+            note = f"its worker could not start ({_cause(code).removeprefix('its worker ')})"
+            fail_unclaimed(self._connection, child.job_id, note)
 
 
 def _cause(code: int) -> str:
+    if code == ExitCode.STORAGE:
+        return "its worker stopped because the disk is full or failing; free some space, then resume it"
+    if code == ExitCode.CONFLICT:
+        return "its worker stopped because the database was locked by another process; resume it"
     if code >= 0:
         return f"its worker stopped with exit code {code}; see its log"
-    name = signal.Signals(-code).name
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
     hint = ": out of memory, or killed by hand" if name == "SIGKILL" else ""
     return f"its worker was killed by {name}{hint}"
 
 
 def main(arguments: list[str]) -> None:
     root, lane = arguments
-    os.umask(0o077 if not Path(root).stat().st_mode & 0o020 else 0o007)
-    supervise(Workspace(Path(root)), lane)
+    workspace = Workspace(Path(root))
+    keep_private(workspace)
+    supervise(workspace, lane)
 
 
 if __name__ == "__main__":

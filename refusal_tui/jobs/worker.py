@@ -21,14 +21,15 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from refusal_tui.errors import ConflictError, ExitCode, RefusalTuiError, StorageError
+from refusal_tui.errors import ExitCode, RefusalTuiError
 from refusal_tui.jobs.compute import ComputeContext, Stopped
+from refusal_tui.jobs.files import keep_private
 from refusal_tui.jobs.liveness import HEARTBEAT_SECONDS, this_process
 from refusal_tui.jobs.registry import job_kind, make_job
 from refusal_tui.jobs.rowjob import run_rows
 from refusal_tui.jobs.spec import load_spec
 from refusal_tui.jobs.stop import StopFlag, StopReason
-from refusal_tui.store.connect import checkpoint, transaction
+from refusal_tui.store.connect import checkpoint, storage_error, transaction
 from refusal_tui.store.jobs import FencedError, Job, JobState, beat, claim_job, end_job
 from refusal_tui.store.workspace import Workspace
 from refusal_tui.text.mask import mask_secrets
@@ -60,12 +61,18 @@ def _attempt(workspace: Workspace, connection: sqlite3.Connection, job: Job, sto
         note = work.run(ComputeContext(workspace, connection, job, stop))
         return JobState.DONE, note or ""
     except Stopped as stopped:
+        if stopped.reason is StopReason.FENCED:
+            raise FencedError(job.id) from stopped
         return stopped.reason.state, _stop_note(stopped.reason)
     except FencedError:
         raise
     except RefusalTuiError as error:
         log.error("%s %s", error, error.next_step)
         return JobState.FAILED, f"{error} {error.next_step}".strip()
+    except sqlite3.OperationalError as error:  # of a read: writes go through `transaction`, which translates
+        log.exception("job %d: the database cannot be read", job.id)
+        known = storage_error(error, workspace.database)
+        return JobState.FAILED, f"{known} {known.next_step}"
     except Exception as error:
         log.exception("job %d: unexpected error", job.id)
         return JobState.FAILED, f"unexpected error: {type(error).__name__}: {error} (see logs/job-{job.id}.log)"
@@ -86,49 +93,55 @@ def _record(connection: sqlite3.Connection, workspace: Workspace, job: Job, stat
 @contextmanager
 def _signals(stop: StopFlag) -> Iterator[None]:
     """SIGTERM ends the run cleanly; SIGINT and SIGHUP belong to a terminal that this process does not have."""
-    old = signal.signal(signal.SIGTERM, lambda *_: stop.set(StopReason.TERMINATE))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    old = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: stop.set(StopReason.TERMINATE)),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, old)
+        for number, handler in old.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
 def _heartbeat(workspace: Workspace, job: Job, stop: StopFlag) -> Iterator[None]:
     """Prove life and hear wishes, from a thread of its own: work that never yields still beats."""
     ended = threading.Event()
+    with closing(workspace.open()) as connection:
+        thread = threading.Thread(
+            target=_beat_until, args=(ended, connection, workspace, job, stop), name="heartbeat", daemon=True
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join(timeout=5)
 
-    def loop() -> None:
-        with closing(workspace.open()) as connection:
-            while not ended.wait(HEARTBEAT_SECONDS):
-                try:
-                    with transaction(connection):
-                        wish = beat(connection, job)
-                except FencedError:
-                    stop.set(StopReason.FENCED)
-                    return
-                except (ConflictError, StorageError) as error:
-                    log.warning("heartbeat: %s", error)
-                    continue
-                if wish is not None:
-                    stop.set(StopReason.of(wish))
-                checkpoint(connection, workspace.database)
 
-    thread = threading.Thread(target=loop, name="heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join(timeout=5)
+def _beat_until(
+    ended: threading.Event, connection: sqlite3.Connection, workspace: Workspace, job: Job, stop: StopFlag
+) -> None:
+    while not ended.wait(HEARTBEAT_SECONDS):
+        try:
+            with transaction(connection):
+                wish = beat(connection, job)
+            if wish is not None:
+                stop.set(StopReason.of(wish))
+            checkpoint(connection, workspace.database)
+        except FencedError:
+            stop.set(StopReason.FENCED)
+            return
+        except (RefusalTuiError, sqlite3.Error) as error:  # this beat failed, the next one may not
+            log.warning("heartbeat: %s", error)
 
 
 def main(arguments: list[str]) -> int:
     root, number = arguments
     workspace = Workspace(Path(root))
-    os.umask(0o077 if not workspace.root.stat().st_mode & 0o020 else 0o007)
+    keep_private(workspace)
     logging.basicConfig(
         stream=sys.stderr,
         level=os.environ.get("LOG_LEVEL", "INFO").upper(),

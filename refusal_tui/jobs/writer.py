@@ -1,8 +1,9 @@
 """How do results get from the work to the disk? One thread that commits them in groups.
 
-A group is up to 256 rows or 20 ms, whichever comes first: with `synchronous=FULL` one fsync serves them all. When the
-disk is full or the database locked, rows wait in memory while the writer tries again; what cannot be written in the end
-is spilled to a side file, which the next run commits first. Nothing is ever only logged.
+A group is about 64 rows or 20 ms, whichever comes first: with `synchronous=FULL` one fsync serves them all, and a
+screen that wants to write waits 2 ms (measured). When the disk is full or the database locked, rows wait in memory
+while the writer tries again; what cannot be written in the end is spilled to a side file, which the next run commits
+first. Nothing is ever only logged.
 """
 
 from __future__ import annotations
@@ -11,25 +12,27 @@ import json
 import logging
 import os
 import queue
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from refusal_tui.errors import ConflictError, RefusalTuiError, StorageError
+from refusal_tui.jobs.files import log_file
 from refusal_tui.jobs.stop import StopFlag, StopReason
 from refusal_tui.labels.rows import ItemId
 from refusal_tui.labels.verdict import Answer, ErrorClass, Profile, RowError, Span, Verdict
-from refusal_tui.store.jobs import FencedError, Job
+from refusal_tui.store.items import storable
+from refusal_tui.store.jobs import FencedError, Job, Wish
 from refusal_tui.store.outcomes import Finished, Output, RowResult, commit_group
 from refusal_tui.store.workspace import Workspace
 
-GROUP_ROWS = 256
+GROUP_ROWS = 64
 GROUP_SECONDS = 0.02
-BACKLOG_ROWS = 4 * GROUP_ROWS
+BACKLOG_ROWS = GROUP_ROWS
 STORAGE_PATIENCE_SECONDS = 30.0
 
 log = logging.getLogger("refusal_tui.writer")
@@ -75,6 +78,8 @@ class Writer:
         self.on_commit: Callable[[list[Finished]], None] = lambda _: None
 
     def start(self) -> None:
+        """Raises StorageError when the database cannot be opened."""
+        self._connection = self._workspace.open()
         self._thread.start()
 
     def put(self, finished: list[Finished]) -> None:
@@ -84,29 +89,31 @@ class Writer:
 
     @property
     def backlog(self) -> int:
-        """Rows that wait to become durable; a producer holds back above BACKLOG_ROWS."""
+        """Rows that wait to become durable; a producer holds back from BACKLOG_ROWS on."""
         return self._waiting
 
     def close(self) -> None:
         """Make everything durable (or spill it) and end the thread. Raises what kept rows from being written."""
         self._queue.put(None)
         self._thread.join()
+        self._connection.close()
         if self.error is not None:
             raise self.error
 
     def _run(self) -> None:
-        with closing(self._workspace.open()) as connection:
-            open_for_more = True
-            while open_for_more:
-                group, open_for_more = self._gather()
-                if not group:
-                    continue
-                if self.error is None:
-                    self._commit(connection, group)
-                else:
+        open_for_more = True
+        while open_for_more:
+            group, open_for_more = self._gather()
+            try:
+                if group and self.error is None:
+                    self._commit(group)
+                elif group:
                     self._keep(group)
-                with self._lock:
-                    self._waiting -= len(group)
+            except Exception as error:  # the thread must live on, or everybody would wait for it
+                log.exception("results cannot be stored")
+                self._give_up(StorageError(f"Results cannot be stored: {type(error).__name__}: {error}."))
+            with self._lock:
+                self._waiting -= len(group)
 
     def _gather(self) -> tuple[list[Finished], bool]:
         first = self._queue.get()
@@ -124,24 +131,22 @@ class Writer:
             group = group + more
         return group, True
 
-    def _commit(self, connection: Any, group: list[Finished]) -> None:
+    def _commit(self, group: list[Finished]) -> None:
         done = [f.position for f in group]
         deadline = time.monotonic() + STORAGE_PATIENCE_SECONDS
         while True:
             try:
                 cursor = self._positions.cursor_without(done)
-                _, wish = commit_group(connection, self._job, group, cursor=cursor)
+                wish = store_group(self._connection, self._job, group, cursor=cursor)
             except FencedError as error:
-                self.error = error
-                self._stop.set(StopReason.FENCED)
+                self._give_up(error)
                 return
             except (ConflictError, StorageError) as error:
                 log.warning("results wait: %s", error)
                 if time.monotonic() < deadline:
                     time.sleep(0.5)
                     continue
-                self.error = error
-                self._stop.set(StopReason.STORAGE)
+                self._give_up(error)
                 self._keep(group)
                 return
             self._positions.settle(done)
@@ -150,13 +155,42 @@ class Writer:
                 self._stop.set(StopReason.of(wish))
             return
 
+    def _give_up(self, error: RefusalTuiError) -> None:
+        if self.error is None:  # the first one is the cause of those that follow
+            self.error = error
+        self._stop.set(StopReason.FENCED if isinstance(error, FencedError) else StopReason.STORAGE)
+
     def _keep(self, group: list[Finished]) -> None:
-        if not isinstance(self.error, FencedError):  # a fenced worker's rows are the other worker's now
+        if isinstance(self.error, FencedError):
+            return  # a fenced worker's rows are the other worker's now
+        try:
             spill(spill_path(self._workspace, self._job.id), group)
+        except StorageError as error:
+            log.error("%s %s", error, error.next_step)
+
+
+def store_group(connection: sqlite3.Connection, job: Job, group: list[Finished], *, cursor: int) -> Wish | None:
+    """Commit a group. A result that the store cannot hold becomes an error of its row; the others are stored."""
+    try:
+        return commit_group(connection, job, group, cursor=cursor)[1]
+    except RefusalTuiError:
+        raise
+    except Exception:
+        log.exception("a group cannot be stored as a whole: its rows are stored one by one")
+    for finished in group:
+        try:
+            commit_group(connection, job, [finished], cursor=0)
+        except RefusalTuiError:
+            raise
+        except Exception as error:
+            text = storable(f"its result cannot be stored: {type(error).__name__}: {error}")
+            failed = RowError(finished.result.item_id, ErrorClass.INTERNAL, text)
+            commit_group(connection, job, [replace(finished, result=failed)], cursor=0)
+    return commit_group(connection, job, [], cursor=cursor)[1]
 
 
 def spill_path(workspace: Workspace, job_id: int) -> Path:
-    return workspace.logs / f"job-{job_id}.spill.jsonl"
+    return log_file(workspace, f"job-{job_id}.spill.jsonl")
 
 
 def spill(path: Path, group: list[Finished]) -> None:
@@ -165,7 +199,8 @@ def spill(path: Path, group: list[Finished]) -> None:
         with path.open("a", encoding="utf-8") as file:
             for finished in group:
                 kind = type(finished.result).__name__
-                file.write(json.dumps({"kind": kind, **asdict(finished)}) + "\n")
+                # The line break in front ends a line that an earlier crash may have torn.
+                file.write("\n" + json.dumps({"kind": kind, **asdict(finished)}) + "\n")
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -175,19 +210,21 @@ def spill(path: Path, group: list[Finished]) -> None:
 
 
 def unspill(path: Path) -> list[Finished]:
-    """The rows of a side file; a torn last line is left out (its row is done again)."""
+    """The rows of a side file; a line that cannot be read (torn by a crash) is left out: its row is done again."""
     found: list[Finished] = []
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return found
     for line in lines:
+        if not line:
+            continue
         try:
             record = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        result = _result(record.pop("kind"), record.pop("result"))
-        found.append(Finished(result=result, **record))
+            result = _result(record.pop("kind"), record.pop("result"))
+            found.append(Finished(result=result, **record))
+        except (ValueError, KeyError, TypeError) as error:
+            log.warning("a spilled row cannot be read and is done again: %s", error)
     return found
 
 

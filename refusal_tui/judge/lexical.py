@@ -14,6 +14,7 @@ from math import exp
 from refusal_tui.judge.features import features
 from refusal_tui.judge.lexicon import Kind
 from refusal_tui.judge.reading import Found, Reading, read
+from refusal_tui.judge.scan import compiled
 from refusal_tui.judge.weights import (
     REFUSAL,
     REFUSAL_BIAS,
@@ -79,6 +80,9 @@ class LexicalJudge:
     name = "lexical"
     version = VERSION
 
+    def __init__(self) -> None:
+        compiled()  # here, so that the first batch is as fast as the others
+
     async def judge(self, batch: Sequence[Row]) -> list[Verdict | RowError]:
         """One verdict per row, in order; a row without a response is an error of class `no_response`, never a label."""
         return [_judge_row(row) for row in batch]
@@ -90,12 +94,16 @@ def _judge_row(row: Row) -> Verdict | RowError:
         what = "has no response" if response is None else "has an empty response"
         return RowError(row.item_id, ErrorClass.NO_RESPONSE, f"The item {what}: there is nothing to judge.")
     finding = classify(row.prompt, response)
+    refuses = finding.label is not Refusal3.NONE
     return Verdict(
         item_id=row.item_id,
         annotator="judge:lexical",
         question_set=QUESTION_SET,
         version=VERSION,
-        answers={QUESTION_SET: Answer(finding.label.value, round(finding.confidence, 4))},
+        answers={
+            QUESTION_SET: Answer(finding.label.value, round(finding.confidence, 4)),
+            "any_refusal": Answer(refuses, round(finding.refusal if refuses else 1.0 - finding.refusal, 4)),
+        },
         spans=finding.spans,
         rationale=", ".join(finding.rules) or "no phrase rule matched",
         profile=Profile.XSTEST,

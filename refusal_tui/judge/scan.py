@@ -2,15 +2,15 @@
 
 Python's `re` tries the branches of an alternation one after the other, but skips a branch at once when it begins with
 another letter, and it pays for every capturing group at every match. So the English patterns are sorted by first letter
-and by the words they begin with, and joined without groups; which rule it was is asked again, at the few places where
-something matched. 25 µs per response of 500 characters for 400 beginnings; the plain alternation needs 150.
+and by the words they begin with, and joined without groups; which rule it was is asked afterwards, for the few phrases
+found. 25 µs per response of 500 characters for 400 beginnings; the plain alternation needs 150.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from refusal_tui.judge.languages import LANGUAGE_RULES
@@ -29,56 +29,65 @@ class Hit(NamedTuple):
     rule: Rule
 
 
-class _Naming(NamedTuple):
+class _Named(NamedTuple):
     """An expression whose n-th group belongs to the n-th rule."""
 
     expression: re.Pattern[str]
     rules: tuple[Rule, ...]
 
-    def hit(self, match: re.Match[str]) -> Hit:
-        return Hit(match.start(), match.end(), self.rules[(match.lastindex or 1) - 1])
+    def rule(self, match: re.Match[str]) -> Rule:
+        return self.rules[(match.lastindex or 1) - 1]
 
 
-class Scanner(NamedTuple):
-    """Finds phrases with `expression`, names them with the expression of their first letter."""
+class _English(NamedTuple):
+    """`finder` finds phrases; `letters` names the rule of a phrase, by its first letter."""
 
-    expression: re.Pattern[str]
-    letters: Mapping[str, _Naming]
+    finder: re.Pattern[str]
+    letters: Mapping[str, _Named]
 
-    def hits(self, text: str) -> list[Hit]:
-        """Matches from left to right, without overlap. `text` is normalised and has no line ends."""
-        # One blank in front, for `_BEFORE`: a match then begins where its phrase begins in `text`.
-        hits = []
-        for match in self.expression.finditer(f" {text}"):
-            start = match.start()
-            named = self.letters[text[start]]
-            again = named.expression.match(text, start)
-            if again is not None:
-                hits.append(named.hit(again))
-        return hits
 
-    def hit_at_start(self, text: str) -> Hit | None:
-        """The phrase that `text` begins with."""
-        named = self.letters.get(text[:1])
-        match = named.expression.match(text) if named is not None else None
-        return named.hit(match) if named is not None and match is not None else None
+def english(text: str) -> list[Hit]:
+    """The English phrases in `text`, from left to right, without overlap.
+
+    `text` is normalised (text/normalize.py) and has no line ends, so that a phrase may run over one.
+    """
+    # One blank in front, for `_BEFORE`: a match then begins where its phrase begins in `text`.
+    return [
+        Hit(match.start(), match.end() - 1, _rule_of(match.group()[1:]))
+        for match in compiled().finder.finditer(f" {text}")
+    ]
+
+
+def english_at_start(text: str) -> Hit | None:
+    """The phrase that `text` begins with."""
+    match = compiled().finder.match(f" {text}")
+    return None if match is None else Hit(0, match.end() - 1, _rule_of(match.group()[1:]))
+
+
+@lru_cache(maxsize=8192)  # the same few phrases open most responses
+def _rule_of(phrase: str) -> Rule:
+    named = compiled().letters[phrase[0]]
+    match = named.expression.fullmatch(phrase)
+    if match is None:  # the finder and the letters are made from the same patterns
+        raise AssertionError(phrase)
+    return named.rule(match)
 
 
 @cache
-def english() -> Scanner:
-    """The scanner of `lexicon.py` and `lexicon_context.py`; compiled at first use (about 0.1 s)."""
+def compiled() -> _English:
+    """The rules of `lexicon.py` and `lexicon_context.py`, compiled at first use (0.1 s)."""
     by_letter: dict[str, dict[str, list[tuple[str, Rule]]]] = {}
     for rule, pattern in _patterns((*RULES, *CONTEXT_RULES)):
         starts, rest = split_start(pattern)
         for start in starts:
             by_letter.setdefault(start[0], {}).setdefault(start[1:], []).append((rest, rule))
     plain: list[str] = []
-    letters: dict[str, _Naming] = {}
+    letters: dict[str, _Named] = {}
     for letter, tails in sorted(by_letter.items()):
         plain.append(letter + _branches(tails, "(?:{})"))
         rules = tuple(rule for rests in tails.values() for _, rule in rests)
-        letters[letter] = _Naming(re.compile(letter + _branches(tails, "({})")), rules)
-    return Scanner(re.compile(f"{_BEFORE}(?:{'|'.join(plain)})"), letters)
+        letters[letter] = _Named(re.compile(letter + _branches(tails, "({})")), rules)
+    return _English(re.compile(f"{_BEFORE}(?:{'|'.join(plain)})"), letters)
 
 
 def _branches(tails: Mapping[str, list[tuple[str, Rule]]], group: str) -> str:
@@ -91,16 +100,16 @@ def _branches(tails: Mapping[str, list[tuple[str, Rule]]], group: str) -> str:
 
 
 @cache
-def _languages() -> _Naming:
+def _languages() -> _Named:
     patterns = list(_patterns(LANGUAGE_RULES))
     expression = re.compile("|".join(f"({pattern})" for _, pattern in patterns))
-    return _Naming(expression, tuple(rule for rule, _ in patterns))
+    return _Named(expression, tuple(rule for rule, _ in patterns))
 
 
 def other_languages(text: str) -> list[Hit]:
-    """Matches of `languages.py` in normalised `text`."""
+    """The phrases of `languages.py` in normalised `text`."""
     named = _languages()
-    return [named.hit(match) for match in named.expression.finditer(text)]
+    return [Hit(match.start(), match.end(), named.rule(match)) for match in named.expression.finditer(text)]
 
 
 _START = re.compile(r"\(\?:([a-z' |-]+)\)(?![?*{])|([a-z']+)(?![?*{a-z'])")

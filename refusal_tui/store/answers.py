@@ -11,6 +11,7 @@ from refusal_tui.labels.derive import REFUSAL3
 from refusal_tui.labels.rows import ItemId
 from refusal_tui.store.items import fetch_rows, select_in
 
+
 @dataclass(frozen=True, slots=True)
 class AnswerCounts:
     """How often each three-class answer was given by a job, up to verdict `upto`; "open" is an answer left open."""

@@ -20,9 +20,10 @@ from refusal_tui.store.labels import StoredLabel, StoredVerdict, labels_of, verd
 from refusal_tui.store.query import compile_filter
 
 PREVIEW_CHARACTERS = 400
+_PREVIEW_BYTES = 4 * PREVIEW_CHARACTERS  # cut as bytes: on text, SQLite's substr() stops at a NUL
 
 _LABEL = f"""(SELECT {{column}} FROM label WHERE item_id = item.id AND head = '{REFUSAL3}'
-             AND annotator LIKE '{{who}}:%' ORDER BY verdict_id DESC LIMIT 1)"""
+             AND annotator GLOB '{{who}}:*' ORDER BY verdict_id DESC LIMIT 1)"""
 SORTS = {
     "id": "item.id",
     "key": "item.key",
@@ -63,10 +64,11 @@ class Facet:
     @property
     def term(self) -> str:
         """The filter term that keeps these rows alone."""
-        if re.fullmatch(r"[^\s,\"*]+", self.value):
-            return f"{self.field}:{self.value}"
+        exactly = "=" if "*" in self.value else ":"
+        if re.fullmatch(r"[^\s,\"]+", self.value):
+            return f"{self.field}{exactly}{self.value}"
         doubled = self.value.replace('"', '""')
-        return f'{self.field}:"{doubled}"'
+        return f'{self.field}{exactly}"{doubled}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +130,8 @@ def fetch_previews(connection: sqlite3.Connection, ids: Sequence[int]) -> list[P
     found: dict[int, sqlite3.Row] = {}
     labels: dict[tuple[int, str], tuple[str, float | None]] = {}
     sql = f"""SELECT item.id, item.key, dataset.name AS dataset, item.model, item.category,
-            substr(prompt.text, 1, {PREVIEW_CHARACTERS}) AS prompt,
-            substr(item_body.response, 1, {PREVIEW_CHARACTERS}) AS response
+            substr(CAST(prompt.text AS BLOB), 1, {_PREVIEW_BYTES}) AS prompt,
+            substr(CAST(item_body.response AS BLOB), 1, {_PREVIEW_BYTES}) AS response
         FROM item JOIN dataset ON dataset.id = item.dataset_id JOIN prompt ON prompt.id = item.prompt_id
         LEFT JOIN item_body ON item_body.item_id = item.id WHERE item.id IN ({{}})"""
     for row in select_in(connection, sql, ids):
@@ -147,11 +149,15 @@ def fetch_previews(connection: sqlite3.Connection, ids: Sequence[int]) -> list[P
         gold, _ = labels.get((item_id, "human"), (None, None))
         previews.append(
             Preview(
-                ItemId(item_id), row["key"], row["dataset"], row["model"], row["category"], row["prompt"],
-                row["response"], judge, confidence, gold,
+                ItemId(item_id), row["key"], row["dataset"], row["model"], row["category"], _start(row["prompt"]),
+                None if row["response"] is None else _start(row["response"]), judge, confidence, gold,
             )
         )  # fmt: skip
     return previews
+
+
+def _start(text: bytes) -> str:
+    return text.decode("utf-8", "ignore")[:PREVIEW_CHARACTERS]
 
 
 def facets(connection: sqlite3.Connection, field: str, filter_text: str = "", limit: int = 50) -> list[Facet]:
@@ -162,7 +168,7 @@ def facets(connection: sqlite3.Connection, field: str, filter_text: str = "", li
     if field in ("judge", "gold"):
         who = "judge" if field == "judge" else "human"
         sql = f"""SELECT label.value, count(DISTINCT item.id) FROM label JOIN item ON item.id = label.item_id
-            WHERE label.head = '{REFUSAL3}' AND label.annotator LIKE '{who}:%' AND {condition.sql} GROUP BY 1"""
+            WHERE label.head = '{REFUSAL3}' AND label.annotator GLOB '{who}:*' AND {condition.sql} GROUP BY 1"""
     elif field == "dataset":
         sql = f"""SELECT dataset.name, n FROM (SELECT dataset_id, count(*) AS n FROM item WHERE {condition.sql}
             GROUP BY 1) JOIN dataset ON dataset.id = dataset_id"""

@@ -161,13 +161,14 @@ def checkpoint(connection: sqlite3.Connection, path: Path, *, force: bool = Fals
     with file_lock(path.with_name(path.name + ".ckpt")) as held:
         if not held:
             return False
+        patience = connection.execute("PRAGMA busy_timeout").fetchone()[0]
         connection.execute("PRAGMA busy_timeout=100")
         try:
             busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         except sqlite3.OperationalError:
             return False
         finally:
-            connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+            connection.execute(f"PRAGMA busy_timeout={patience}")
         return not busy
 
 

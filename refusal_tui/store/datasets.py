@@ -52,15 +52,16 @@ def begin_dataset(connection: sqlite3.Connection, name: str, provenance: Provena
 
     The caller holds the transaction. Raises ConflictError when `name` is taken by another source.
     """
+    name = storable(name)
     known = find_dataset(connection, name)
     if known is None:
         connection.execute(
             """INSERT INTO dataset(name, adapter, adapter_version, source, revision, sha256, split, licence,
                    redistribution, eval_only, options, state, created)
                VALUES (?,?,?,?,?,?,?,?,?,?,?, 'importing', ?)""",
-            (name, provenance.adapter, provenance.adapter_version, provenance.source, provenance.revision,
+            (name, provenance.adapter, provenance.adapter_version, storable(provenance.source), provenance.revision,
              provenance.sha256, provenance.split, provenance.licence, provenance.redistribution,
-             int(provenance.eval_only), json.dumps(provenance.options or {}, sort_keys=True), time.time()),
+             int(provenance.eval_only), _options(provenance), time.time()),
         )  # fmt: skip
         return get_dataset(connection, name)
     if not _same_source(known.provenance, provenance):
@@ -72,12 +73,16 @@ def begin_dataset(connection: sqlite3.Connection, name: str, provenance: Provena
 
 
 def _same_source(one: Provenance, other: Provenance) -> bool:
-    same_content = one.sha256 == other.sha256 if one.sha256 or other.sha256 else one.source == other.source
+    same_content = one.sha256 == other.sha256 if one.sha256 or other.sha256 else one.source == storable(other.source)
     return (
         same_content
         and (one.adapter, one.revision, one.split) == (other.adapter, other.revision, other.split)
-        and dict(one.options or {}) == dict(other.options or {})
+        and _options(one) == _options(other)  # as JSON: a tuple comes back as a list
     )
+
+
+def _options(provenance: Provenance) -> str:
+    return json.dumps(dict(provenance.options or {}), sort_keys=True)
 
 
 def record_progress(
@@ -101,7 +106,7 @@ def add_quarantine(connection: sqlite3.Connection, dataset_id: int, rows: Sequen
     """Keep rows that could not be used: (line, reason, excerpt)."""
     connection.executemany(
         "INSERT INTO quarantine(dataset_id, line, reason, excerpt) VALUES (?,?,?,?)",
-        [(dataset_id, line, reason, storable(excerpt)) for line, reason, excerpt in rows],
+        [(dataset_id, line, storable(reason), storable(excerpt)) for line, reason, excerpt in rows],
     )
 
 
@@ -120,7 +125,7 @@ def list_datasets(connection: sqlite3.Connection) -> list[Dataset]:
 
 
 def find_dataset(connection: sqlite3.Connection, name: str) -> Dataset | None:
-    row = connection.execute("SELECT * FROM dataset WHERE name = ?", (name,)).fetchone()
+    row = connection.execute("SELECT * FROM dataset WHERE name = ?", (storable(name),)).fetchone()
     return _dataset(row) if row else None
 
 

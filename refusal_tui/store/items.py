@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 from refusal_tui.labels.rows import ItemId, Message, Row, render_messages
 
 _MAX_VARIABLES = 900  # below the oldest SQLite's limit of 999
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class NewItem(Protocol):
@@ -49,15 +51,16 @@ class Added:
 
 def prompt_hash(prompt: str | tuple[Message, ...]) -> bytes:
     """sha256 of the messages; a bare text is the same as one user turn."""
+    if not isinstance(prompt, str) and len(prompt) == 1 and prompt[0].role == "user":
+        prompt = prompt[0].content
     if isinstance(prompt, str):
         return hashlib.sha256(b"user\0" + prompt.encode("utf-8", "surrogatepass")).digest()
-    parts = (f"{m.role}\0{m.content}" for m in prompt)
-    return hashlib.sha256("\1".join(parts).encode("utf-8", "surrogatepass")).digest()
+    return hashlib.sha256(b"messages\0" + json.dumps(prompt).encode()).digest()  # JSON: no text can fake a turn
 
 
 def content_hash(of_prompt: bytes, response: str | None, model: str | None) -> bytes:
     """sha256 of prompt, response and model: two rows with the same one say the same thing."""
-    text = f"{'' if response is None else '=' + response}\0{model or ''}"
+    text = f"{-1 if response is None else len(response)}\0{response or ''}\0{model or ''}"
     return hashlib.sha256(of_prompt + text.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -67,12 +70,13 @@ def add_items(connection: sqlite3.Connection, dataset_id: int, batch: Sequence[t
     A key that is there already is left alone: the same content is the same row (importing twice adds nothing), other
     content is a conflict and reported, never overwritten.
     """
+    keys = [storable(key) for key, _ in batch]
     known = {
         row[0]: row[1]
         for row in select_in(
             connection,
             "SELECT key, content_hash FROM item WHERE dataset_id = ? AND key IN ({})",
-            [key for key, _ in batch],
+            keys,
             (dataset_id,),
         )
     }
@@ -83,7 +87,7 @@ def add_items(connection: sqlite3.Connection, dataset_id: int, batch: Sequence[t
     rows: list[tuple[object, ...]] = []
     bodies: list[tuple[object, ...]] = []
     added = Added([], [])
-    for index, (key, item) in enumerate(batch):
+    for index, (key, (_, item)) in enumerate(zip(keys, batch, strict=True)):
         digest = content_hash(hashes[index], item.response, item.model)
         if key in known:
             if known[key] != digest:
@@ -94,19 +98,21 @@ def add_items(connection: sqlite3.Connection, dataset_id: int, batch: Sequence[t
         response = None if item.response is None else storable(item.response)
         prompt_id, prompt_chars = prompts[hashes[index]]
         rows.append(
-            (next_item, dataset_id, key, prompt_id, item.model, item.split, item.category, prompt_chars,
-             None if response is None else len(response), digest)
+            (next_item, dataset_id, key, prompt_id, storable_or_none(item.model), storable_or_none(item.split),
+             storable_or_none(item.category), prompt_chars, None if response is None else len(response), digest)
         )  # fmt: skip
         if response is not None or item.meta:
-            meta = storable(json.dumps(item.meta, ensure_ascii=False)) if item.meta else None
-            bodies.append((next_item, response, meta))
+            bodies.append((next_item, storable_json(item.meta) if item.meta else None, response))
         added.ids.append(ItemId(next_item))
         next_item += 1
-    connection.executemany("INSERT INTO item VALUES (?,?,?,?,?,?,?,?,?,?)", rows)
-    connection.executemany("INSERT INTO item_body VALUES (?,?,?)", bodies)
+    connection.executemany(
+        """INSERT INTO item(id, dataset_id, key, prompt_id, model, split, category, prompt_chars, response_chars,
+               content_hash) VALUES (?,?,?,?,?,?,?,?,?,?)""",
+        rows,
+    )
+    connection.executemany("INSERT INTO item_body(item_id, meta, response) VALUES (?,?,?)", bodies)
     connection.execute(
-        """INSERT INTO response_fts(rowid, response)
-           SELECT item_id, response FROM item_body WHERE item_id >= ? AND response <> ''""",
+        "INSERT INTO response_fts(rowid, response) SELECT item_id, response FROM item_body WHERE item_id >= ?",
         (first_item,),
     )
     return added
@@ -116,29 +122,27 @@ def _add_prompts(
     connection: sqlite3.Connection, hashes: Sequence[bytes], prompts: Sequence[str | tuple[Message, ...]]
 ) -> dict[bytes, tuple[int, int]]:
     """Store the prompts that are new; hash -> (id, characters)."""
-    ids = {
-        row[0]: (row[1], row[2])
-        for row in select_in(
-            connection, "SELECT hash, id, length(text) FROM prompt WHERE hash IN ({})", list(set(hashes))
-        )
+    known = {
+        row[0]: row[1]
+        for row in select_in(connection, "SELECT hash, id FROM prompt WHERE hash IN ({})", list(set(hashes)))
     }
+    ids: dict[bytes, tuple[int, int]] = {}
     next_id: int = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM prompt").fetchone()[0]
     first_id = next_id
     rows: list[tuple[object, ...]] = []
     for digest, prompt in zip(hashes, prompts, strict=True):
         if digest in ids:
             continue
-        if isinstance(prompt, str):
-            text, messages = storable(prompt), None
-        else:
-            text, messages = (
-                storable(render_messages(prompt)),
-                storable(json.dumps(prompt, ensure_ascii=False)),
-            )
-        rows.append((next_id, digest, text, messages))
+        # Counted here: SQLite's length() stops at a NUL.
+        text = storable(prompt if isinstance(prompt, str) else render_messages(prompt))
+        if digest in known:
+            ids[digest] = (known[digest], len(text))
+            continue
+        single = isinstance(prompt, str) or (len(prompt) == 1 and prompt[0].role == "user")
+        rows.append((next_id, digest, text, None if single else storable_json(prompt)))
         ids[digest] = (next_id, len(text))
         next_id += 1
-    connection.executemany("INSERT INTO prompt VALUES (?,?,?,?)", rows)
+    connection.executemany("INSERT INTO prompt(id, hash, text, messages) VALUES (?,?,?,?)", rows)
     connection.execute("INSERT INTO prompt_fts(rowid, text) SELECT id, text FROM prompt WHERE id >= ?", (first_id,))
     return ids
 
@@ -148,6 +152,17 @@ def storable(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def storable_or_none(text: str | None) -> str | None:
+    return None if text is None else storable(text)
+
+
+def storable_json(value: object) -> str:
+    """JSON whose lone surrogates are escaped twice, so that they come out of json.loads as the escapes that the same
+    text has elsewhere."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isascii() else _SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)
 
 
 ROW_COLUMNS = """item.id, item.key, dataset.name AS dataset, prompt.text AS prompt, prompt.messages,

@@ -14,9 +14,10 @@ from enum import StrEnum
 
 from refusal_tui.errors import ConflictError, InputError
 from refusal_tui.store.connect import transaction
-from refusal_tui.store.items import chunks
+from refusal_tui.store.items import chunks, storable
 
 _FREEZE_CHUNK = 5000  # ids per transaction: a screen is never kept waiting
+_FREEZING = "not yet complete: its rows are being recorded"
 
 
 class JobState(StrEnum):
@@ -133,26 +134,35 @@ def create_job(
     item_ids: Sequence[int] | None = None,
     row_limit: int | None = None,
 ) -> int:
-    """Queue a job and freeze its rows, so that a resumed job works on exactly what was asked. Returns its number."""
+    """Queue a job and freeze its rows, so that a resumed job works on exactly what was asked. Returns its number.
+
+    A number that occurs twice is one row. Until all rows are recorded the job is paused and cannot be resumed.
+    """
+    if item_ids is not None and len(set(item_ids)) < len(item_ids):
+        item_ids = list(dict.fromkeys(item_ids))
+    title, selection = storable(title), storable(selection)
     with transaction(connection):
         job_id = connection.execute(
             """INSERT INTO job(kind, title, lane, state, spec, spec_version, selection, total, row_limit, created,
-                   note) VALUES (?,?,?, 'paused', ?,?,?,?,?,?, 'not yet complete: its rows are being recorded')""",
+                   note) VALUES (?,?,?, 'paused', ?,?,?,?,?,?,?)""",
             (kind, title, lane, spec, spec_version, selection, None if item_ids is None else len(item_ids),
-             row_limit, time.time()),
+             row_limit, time.time(), _FREEZING),
         ).lastrowid  # fmt: skip
     assert job_id is not None
     position = 0
     for chunk in chunks(item_ids or (), _FREEZE_CHUNK):
         with transaction(connection):
             connection.executemany(
-                "INSERT INTO job_item VALUES (?,?,?)",
+                "INSERT INTO job_item(job_id, position, item_id) VALUES (?,?,?)",
                 [(job_id, position + offset, item_id) for offset, item_id in enumerate(chunk)],
             )
         position += len(chunk)
     with transaction(connection):
-        connection.execute("UPDATE job SET state = 'queued', note = '' WHERE id = ?", (job_id,))
-        add_event(connection, job_id, "info", "created", f"{title}: queued")
+        queued = connection.execute(
+            "UPDATE job SET state = 'queued', note = '' WHERE id = ? AND state = 'paused'", (job_id,)
+        ).rowcount
+        if queued:  # it may have been cancelled meanwhile
+            add_event(connection, job_id, "info", "created", f"{title}: queued")
     return job_id
 
 
@@ -185,7 +195,7 @@ def get_worker(connection: sqlite3.Connection, job_id: int) -> WorkerRecord | No
 def add_event(connection: sqlite3.Connection, job_id: int | None, level: str, code: str, text: str) -> None:
     connection.execute(
         "INSERT INTO event(job_id, level, code, text, created) VALUES (?,?,?,?,?)",
-        (job_id, level, code, text, time.time()),
+        (job_id, level, code, storable(text), time.time()),
     )
 
 
@@ -241,8 +251,14 @@ def requeue_job(connection: sqlite3.Connection, job_id: int) -> Job:
     """
     with transaction(connection):
         job = get_job(connection, job_id)
+        if job.state is JobState.PAUSED and job.note == _FREEZING:
+            raise ConflictError(
+                f"Job {job_id} cannot be resumed: its rows are not all recorded.",
+                f"Wait a moment. If whoever made it has died: refusal-tui jobs cancel {job_id}, and create it again.",
+            )
         if job.state.resumable:
-            limit = None if job.row_limit is not None and job.finished_rows >= job.row_limit else job.row_limit
+            pilot_done = job.row_limit is not None and max(job.finished_rows, job.cursor) >= job.row_limit
+            limit = None if pilot_done else job.row_limit
             connection.execute(
                 "UPDATE job SET state = 'queued', wish = NULL, note = '', finished = NULL, row_limit = ? WHERE id = ?",
                 (limit, job_id),
@@ -256,56 +272,6 @@ def requeue_job(connection: sqlite3.Connection, job_id: int) -> Job:
                 f"Try failed rows again with: refusal-tui jobs retry {job_id}",
             )
     return get_job(connection, job_id)
-
-
-def retry_failed(connection: sqlite3.Connection, job_id: int, error_class: str | None = None) -> int:
-    """Forget the failed and unparsable outcomes (of one error class) and queue the job again; returns how many.
-
-    The error stays in the events. Raises ConflictError while the job is active or when nothing has failed.
-    """
-    with transaction(connection):
-        job = get_job(connection, job_id)
-        if job.state.active:
-            raise ConflictError(
-                f"Job {job_id} is {job.state.value}.", f"Pause it first: refusal-tui jobs pause {job_id}"
-            )
-        groups = trouble(connection, job_id)
-        chosen = [g for g in groups if error_class in (None, g.error_class)]
-        if not chosen:
-            raise ConflictError(f"Job {job_id} has no failed rows to try again.")
-        for group in chosen:
-            text = f"trying {group.count} rows again ({group.state}, {group.error_class}: {group.example})"
-            add_event(connection, job_id, "info", "retry", text)
-        where = "job_id = ? AND state <> 'ok' AND (? IS NULL OR error_class = ?)"
-        values = (job_id, error_class, error_class)
-        connection.execute(
-            f"""UPDATE job SET state = 'queued', wish = NULL, note = '', finished = NULL,
-                  n_failed = n_failed - (SELECT count(*) FROM outcome WHERE {where} AND state = 'failed'),
-                  n_unparsable = n_unparsable - (SELECT count(*) FROM outcome WHERE {where} AND state = 'unparsable'),
-                  cursor = 0 WHERE id = ?""",
-            (*values, *values, job_id),
-        )
-        return connection.execute(f"DELETE FROM outcome WHERE {where}", values).rowcount
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Failed rows of one kind, with one of their messages."""
-
-    state: str
-    error_class: str
-    count: int
-    example: str
-
-
-def trouble(connection: sqlite3.Connection, job_id: int) -> list[Trouble]:
-    """The failed and unparsable rows grouped by class, most frequent first."""
-    rows = connection.execute(
-        """SELECT state, coalesce(error_class, ''), count(*), max(coalesce(error, '')) FROM outcome
-           WHERE job_id = ? AND state <> 'ok' GROUP BY 1, 2 ORDER BY 3 DESC""",
-        (job_id,),
-    )
-    return [Trouble(*row) for row in rows]
 
 
 # --- what supervisors and workers do -------------------------------------------------------------------------------
@@ -347,7 +313,8 @@ def claim_job(
             return None
         job = get_job(connection, job_id)
         connection.execute(
-            "INSERT INTO worker VALUES (?,?,?,?,?,?,?,?,?,?, NULL, NULL)",
+            """INSERT INTO worker(job_id, run, host, boot_id, pid, start_ticks, started, heartbeat, started_monotonic,
+                   heartbeat_monotonic) VALUES (?,?,?,?,?,?,?,?,?,?)""",
             (job_id, job.run, host, boot_id, pid, start_ticks, now, now, time.monotonic(), time.monotonic()),
         )
         add_event(connection, job_id, "info", "started", f"worker {pid} started (run {job.run})")
@@ -369,16 +336,24 @@ def beat(connection: sqlite3.Connection, job: Job) -> Wish | None:
 def end_job(
     connection: sqlite3.Connection, job: Job, state: JobState, note: str = "", *, exit_code: int | None = None
 ) -> bool:
-    """Record how a run ended, unless another run has begun; returns whether it was recorded."""
+    """Record how a run ended, unless another run has begun; returns whether it was recorded.
+
+    A worker that dies before it could grant a wish leaves the job as wished: cancelled or paused, not interrupted.
+    """
     now = time.time()
+    note = storable(note)
     with transaction(connection):
+        wish = get_job(connection, job.id).wish
+        if state is JobState.INTERRUPTED and wish is not None:
+            state = JobState.CANCELLED if wish is Wish.CANCEL else JobState.PAUSED
+        over = state in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
         changed = connection.execute(
-            """UPDATE job SET state = ?, note = ?, wish = NULL,
-                   finished = CASE WHEN ? IN ('done', 'failed', 'cancelled') THEN ? ELSE NULL END,
-                   active_seconds = active_seconds + (SELECT heartbeat_monotonic - started_monotonic FROM worker
-                                                      WHERE worker.job_id = job.id AND worker.run = job.run)
+            """UPDATE job SET state = ?, note = ?, wish = NULL, finished = ?,
+                   active_seconds = active_seconds + coalesce(
+                       (SELECT heartbeat_monotonic - started_monotonic FROM worker
+                        WHERE worker.job_id = job.id AND worker.run = job.run), 0)
                WHERE id = ? AND run = ? AND state = 'running'""",
-            (state.value, note, state.value, now, job.id, job.run),
+            (state.value, note, now if over else None, job.id, job.run),
         ).rowcount
         connection.execute(
             "UPDATE worker SET ended = coalesce(ended, ?), exit_code = coalesce(?, exit_code) "
@@ -389,6 +364,17 @@ def end_job(
             level = "error" if state in (JobState.FAILED, JobState.INTERRUPTED) else "info"
             add_event(connection, job.id, level, state.value, note or state.value)
     return bool(changed)
+
+
+def explain_end(connection: sqlite3.Connection, job: Job, note: str, *, exit_code: int) -> None:
+    """Say why a worker died, once its supervisor knows: a face may have found it dead without knowing the cause."""
+    with transaction(connection):
+        changed = connection.execute(
+            "UPDATE job SET note = ? WHERE id = ? AND run = ? AND state = 'interrupted'", (note, job.id, job.run)
+        ).rowcount
+        connection.execute("UPDATE worker SET exit_code = ? WHERE job_id = ? AND run = ?", (exit_code, job.id, job.run))
+        if changed:
+            add_event(connection, job.id, "error", JobState.INTERRUPTED.value, note)
 
 
 def set_progress(connection: sqlite3.Connection, job: Job, *, done: int, total: int | None, step: str) -> None:

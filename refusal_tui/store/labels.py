@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from refusal_tui.labels.derive import DERIVATION, derive
 from refusal_tui.labels.rows import ItemId
 from refusal_tui.labels.verdict import Answer, Profile, Span, Verdict
+from refusal_tui.store.items import select_in, storable_or_none
 from refusal_tui.store.query import compile_filter
 
 
@@ -51,33 +53,58 @@ def add_verdicts(connection: sqlite3.Connection, verdicts: Sequence[Verdict], *,
         [
             (verdict_id, v.item_id, v.annotator, v.question_set, v.version, v.profile.value, _answers(v),
              json.dumps([(s.field, s.start, s.end, s.rule) for s in v.spans]) if v.spans else None,
-             v.raw, v.rationale, int(v.seen_judge), job_id, now)
+             storable_or_none(v.raw), storable_or_none(v.rationale), int(v.seen_judge), job_id, now)
             for verdict_id, v in enumerate(verdicts, first)
         ],
     )  # fmt: skip
-    _replace_labels(connection, list(enumerate(verdicts, first)))
+    numbered = list(enumerate(verdicts, first))
+    again = _answered_again(connection, verdicts, first)
+    _add_labels(connection, [(i, v) for i, v in numbered if (v.item_id, v.annotator) not in again])
+    _refresh_labels(connection, again)
 
 
 def rebuild_labels(connection: sqlite3.Connection) -> int:
-    """Derive every label again from the latest verdicts (after a change of the rules); returns how many."""
+    """Derive every label again from the latest verdicts (after a change of the rules); returns how many.
+
+    The caller holds the transaction.
+    """
     connection.execute("DELETE FROM label")
     rows = connection.execute(
         """SELECT * FROM verdict WHERE id IN
-             (SELECT max(id) FROM verdict GROUP BY item_id, annotator, question_set, profile)"""
+             (SELECT max(id) FROM verdict GROUP BY item_id, annotator, question_set, profile) ORDER BY id"""
     )
     while batch := rows.fetchmany(1000):
-        _replace_labels(connection, [(row["id"], _verdict(row)) for row in batch])
+        _add_labels(connection, [(row["id"], _verdict(row)) for row in batch])
     return int(connection.execute("SELECT count(*) FROM label").fetchone()[0])
 
 
-def _replace_labels(connection: sqlite3.Connection, verdicts: Sequence[tuple[int, Verdict]]) -> None:
-    connection.executemany(
-        """DELETE FROM label WHERE item_id = ? AND annotator = ? AND verdict_id IN
-             (SELECT id FROM verdict WHERE item_id = ? AND question_set = ? AND profile = ?)""",
-        [(v.item_id, v.annotator, v.item_id, v.question_set, v.profile.value) for _, v in verdicts],
+def _answered_again(connection: sqlite3.Connection, verdicts: Sequence[Verdict], first: int) -> set[tuple[ItemId, str]]:
+    """The (item, annotator) pairs that have a verdict before number `first`, or several in this batch."""
+    times = Counter((v.item_id, v.annotator) for v in verdicts)
+    rows = select_in(
+        connection,
+        "SELECT DISTINCT item_id, annotator FROM verdict WHERE id < ? AND item_id IN ({})",
+        list({item_id for item_id, _ in times}),
+        (first,),
     )
+    earlier = {(ItemId(row[0]), str(row[1])) for row in rows}
+    return {pair for pair, count in times.items() if count > 1 or pair in earlier}
+
+
+def _refresh_labels(connection: sqlite3.Connection, pairs: Collection[tuple[ItemId, str]]) -> None:
+    """Derive the labels of these (item, annotator) pairs again, from their latest verdict of each question set."""
+    connection.executemany("DELETE FROM label WHERE item_id = ? AND annotator = ?", list(pairs))
+    for pair in pairs:
+        rows = connection.execute("SELECT * FROM verdict WHERE item_id = ? AND annotator = ? ORDER BY id", pair)
+        latest = {(row["question_set"], row["profile"]): row for row in rows}
+        _add_labels(connection, [(row["id"], _verdict(row)) for row in sorted(latest.values(), key=lambda r: r["id"])])
+
+
+def _add_labels(connection: sqlite3.Connection, verdicts: Sequence[tuple[int, Verdict]]) -> None:
+    """Where two question sets give the same head, the later verdict counts: hand them over in order."""
     connection.executemany(
-        "INSERT OR REPLACE INTO label VALUES (?,?,?,?,?,?,?,?)",
+        """INSERT OR REPLACE INTO label(item_id, head, annotator, profile, value, probability, verdict_id, derivation)
+           VALUES (?,?,?,?,?,?,?,?)""",
         [
             (v.item_id, label.head, v.annotator, label.profile.value if label.profile else "", label.value,
              label.probability, verdict_id, DERIVATION)

@@ -6,7 +6,6 @@ carry (verdicts), the counts and the resume cursor stand or fall together.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 from refusal_tui.labels.rows import ItemId, Row
 from refusal_tui.labels.verdict import ErrorClass, RowError, Verdict
 from refusal_tui.store.connect import transaction
-from refusal_tui.store.items import fetch_rows, select_in
+from refusal_tui.store.items import fetch_rows, select_in, storable_json, storable_or_none
 from refusal_tui.store.jobs import Job, Wish, beat
 from refusal_tui.store.labels import add_verdicts
 
@@ -50,29 +49,28 @@ class PendingRow:
 
 
 def pending_rows(connection: sqlite3.Connection, job: Job, after: int, limit: int) -> tuple[list[PendingRow], int]:
-    """The next rows of a job without an outcome, from position `after` on, and the position to go on from.
+    """The next `limit` rows of a job without an outcome, from position `after` on, and the position to go on from.
 
-    Looks at `limit` positions; both are empty and equal to `after` at the end of the job.
+    Empty, with `after` itself, when no row is left. Ids whose item no longer exists are passed over.
     """
     goal = job.goal if job.goal is not None else 0
-    rows = connection.execute(
-        "SELECT position, item_id FROM job_item WHERE job_id = ? AND position >= ? AND position < ? "
-        "ORDER BY position LIMIT ?",
-        (job.id, after, goal, limit),
-    ).fetchall()
-    if not rows:
-        return [], after
-    ids = [row["item_id"] for row in rows]
-    done = {
-        row[0]
-        for row in select_in(
-            connection, "SELECT item_id FROM outcome WHERE job_id = ? AND item_id IN ({})", ids, (job.id,)
-        )
-    }
-    positions = {row["item_id"]: row["position"] for row in rows}
-    wanted = [item_id for item_id in ids if item_id not in done]
-    found = [PendingRow(positions[row.item_id], row) for row in fetch_rows(connection, wanted)]
-    return found, rows[-1]["position"] + 1
+    while True:
+        positions = {
+            row[1]: row[0]
+            for row in connection.execute(
+                """SELECT position, item_id FROM job_item WHERE job_id = ? AND position >= ? AND position < ?
+                     AND NOT EXISTS (SELECT 1 FROM outcome
+                                     WHERE outcome.job_id = job_item.job_id AND outcome.item_id = job_item.item_id)
+                   ORDER BY position LIMIT ?""",
+                (job.id, after, goal, limit),
+            )
+        }
+        if not positions:
+            return [], after
+        rows = fetch_rows(connection, list(positions))
+        after = max(positions.values()) + 1
+        if rows:
+            return [PendingRow(positions[row.item_id], row) for row in rows], after
 
 
 def commit_group(
@@ -95,9 +93,16 @@ def commit_group(
                 (job.id,),
             )
         }
-        fresh = [f for f in finished if (f.result.item_id, f.stage, f.k) not in known]
+        fresh: list[Finished] = []
+        for one in finished:
+            key = (one.result.item_id, one.stage, one.k)
+            if key not in known:
+                known.add(key)
+                fresh.append(one)
         connection.executemany(
-            "INSERT INTO outcome VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", [_record(job, f, now) for f in fresh]
+            """INSERT INTO outcome(job_id, item_id, stage, k, state, attempts, error_class, error, output, raw, run,
+                   created) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)""",
+            [_record(job, f, now) for f in fresh],
         )
         add_verdicts(connection, [f.result for f in fresh if isinstance(f.result, Verdict)], job_id=job.id)
         failed = sum(1 for f in fresh if _state(f.result) == "failed")
@@ -119,9 +124,9 @@ def _state(result: RowResult) -> str:
 def _record(job: Job, finished: Finished, now: float) -> tuple[object, ...]:
     result = finished.result
     error = result if isinstance(result, RowError) else None
-    output = json.dumps(result.value, ensure_ascii=False) if isinstance(result, Output) else None
+    output = storable_json(result.value) if isinstance(result, Output) else None
     return (
         job.id, result.item_id, finished.stage, finished.k, _state(result), finished.attempts,
-        error.error_class.value if error else None, error.message if error else None, output,
-        error.raw if error else None, job.run, now,
+        error.error_class.value if error else None, storable_or_none(error.message if error else None), output,
+        storable_or_none(error.raw if error else None), job.run, now,
     )  # fmt: skip

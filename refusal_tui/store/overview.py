@@ -52,7 +52,9 @@ class Overview:
 
 def fingerprint(connection: sqlite3.Connection) -> tuple[int, int, int]:
     """Changes whenever an overview would; costs microseconds."""
-    datasets, rows = connection.execute("SELECT count(*), coalesce(sum(n_items + n_rejected), 0) FROM dataset").fetchone()
+    datasets, rows = connection.execute(
+        "SELECT count(*), coalesce(sum(n_items + n_rejected), 0) FROM dataset"
+    ).fetchone()
     verdict = connection.execute("SELECT coalesce(max(id), 0) FROM verdict").fetchone()[0]
     return int(datasets), int(rows), int(verdict)
 

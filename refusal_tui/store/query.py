@@ -1,7 +1,7 @@
 """What does a filter mean? One small language for the Browse filter bar, saved selections and every command line.
 
 Terms are joined by AND; `-term` negates; `a,b` means either. A bare word or "a phrase" is looked up in prompt and
-response, `word*` as a prefix.
+response, `word*` as a prefix. `field:a*` matches a beginning, `field=a*` the star itself.
 
     @name                        a saved selection            dataset:xstest,own      by dataset
     label:hard                   three-class label, anybody   label.lexical:hard      by one judge
@@ -15,14 +15,17 @@ response, `word*` as a prefix.
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from refusal_tui.errors import InputError
 from refusal_tui.labels.derive import BOOLEAN_HEADS, REFUSAL3
+from refusal_tui.store.items import storable
 
 FIELDS = {
     "dataset": "dataset name",
@@ -44,6 +47,10 @@ FIELDS = {
     "job": "rows of a job (job.3:failed by outcome)",
     "meta": "meta.KEY:value",
 }
+_WITH_SUB = frozenset(["label", "gold", "judge", "meta", "job"])
+_NUMBERS = frozenset(["length", "prompt_length", "confidence"])
+_MAX_CONDITIONS = 400  # SQLite allows 1,000 in a row
+_MAX_DEPTH = 8
 _HELP = "Fields: " + ", ".join(FIELDS) + ". Example: dataset:xstest label:hard -model:gpt4 sorry"
 
 _TOKEN = re.compile(
@@ -79,7 +86,7 @@ def parse(text: str) -> list[Term]:
     [Term(field='label', op=':', values=('hard', 'soft'), sub='', negated=False), \
 Term(field='', op=':', values=('sorry',), sub='', negated=True)]
     """
-    text = text.strip().removeprefix("where:")
+    text = storable(text.strip().removeprefix("where:"))
     terms: list[Term] = []
     position = 0
     while position < len(text):
@@ -99,12 +106,20 @@ def _term(match: re.Match[str]) -> Term:
     value = match["value"]
     name, op = match["field"], match["op"]
     if not name:
+        if re.split(r"[.:<>=]", value)[0] in FIELDS and value[-1] in ":<>=":
+            raise InputError(f"{value} needs a value right after it.", _HELP)
         return Term("@" if value.startswith("@") else "", ":", (_unquote(value.removeprefix("@")),), "", negated)
     field, _, sub = name.partition(".")
     if field not in FIELDS:
-        raise InputError(f"There is no filter field {field!r}.", _HELP)
+        raise InputError(f"There is no filter field {field!r}.", f"To search for the text, quote it. {_HELP}")
+    if sub and field not in _WITH_SUB:
+        raise InputError(f"{field} takes nothing after a dot, such as {name!r}.", _HELP)
+    if op in ("<", "<=", ">", ">=") and field not in _NUMBERS:
+        raise InputError(f"{field} cannot be compared with {op}.", f"Use {field}:VALUE.")
     values = tuple(_unquote(v) for v in _split_commas(value))
-    return Term(field, ":" if op == "=" else op, values, sub, negated)
+    if not values:
+        raise InputError(f"{name}{op} needs a value.", _HELP)
+    return Term(field, op, values, sub, negated)
 
 
 def _split_commas(value: str) -> list[str]:
@@ -115,23 +130,24 @@ def _unquote(value: str) -> str:
     return re.sub(r'"((?:[^"]|"")*)"', lambda m: m[1].replace('""', '"'), value)
 
 
-def compile_filter(connection: sqlite3.Connection, text: str, _depth: int = 0) -> Condition:
-    """The filter as one SQL condition over `item`. Raises InputError for unknown fields, names or values."""
-    if _depth > 8:
-        raise InputError("The saved selections refer to each other in a circle.", "Save one of them anew.")
+def compile_filter(connection: sqlite3.Connection, text: str, _inside: tuple[str, ...] = ()) -> Condition:
+    """The filter as one SQL condition over `item`. Raises InputError for unknown fields, names or values, for saved
+    selections that contain themselves, and for more conditions than SQLite takes."""
     parts: list[str] = []
     parameters: list[object] = []
     for term in parse(text):
-        condition = _compile_term(connection, term, _depth)
+        condition = _compile_term(connection, term, _inside)
         parts.append(f"NOT coalesce(({condition.sql}), 0)" if term.negated else f"({condition.sql})")
         parameters.extend(condition.parameters)
+        if max(len(parts), len(parameters)) > _MAX_CONDITIONS:
+            raise InputError(f"The filter has more than {_MAX_CONDITIONS} conditions.", "Use a range or a prefix*.")
     return Condition(" AND ".join(parts) or "1", tuple(parameters))
 
 
-def _compile_term(connection: sqlite3.Connection, term: Term, depth: int) -> Condition:
+def _compile_term(connection: sqlite3.Connection, term: Term, inside: tuple[str, ...]) -> Condition:
     field, values = term.field, term.values
     if field == "@":
-        return compile_filter(connection, saved_expression(connection, values[0]), depth + 1)
+        return _saved(connection, values[0], inside)
     if field == "":
         return _text(values[0], ("prompt", "response"))
     if field in ("prompt", "response"):
@@ -139,30 +155,38 @@ def _compile_term(connection: sqlite3.Connection, term: Term, depth: int) -> Con
     if field == "dataset":
         return _datasets(connection, values)
     if field in ("model", "split", "category", "key"):
-        return _any(_match(f"item.{field}", value) for value in values)
+        return _any(_match(f"item.{field}", term.op, value) for value in values)
     if field in ("label", "gold", "judge"):
         return _labelled(field, term.sub, values)
-    if field in ("length", "prompt_length", "confidence"):
-        return _number(term)
+    if field in _NUMBERS:
+        return _any(_number(field, term.op, value) for value in values)
     if field == "has":
         return _any(_has(value) for value in values)
     if field == "is":
         return _any(_is(value) for value in values)
     if field == "id":
-        return _any(_ids(value) for value in values)
+        return _ids(values)
     if field == "job":
         return _job(term)
     return _meta(term)
 
 
-def _any(conditions: object) -> Condition:
-    found = list(conditions)  # type: ignore[call-overload]
-    sql = " OR ".join(c.sql for c in found)
-    return Condition(sql, tuple(p for c in found for p in c.parameters))
+def _saved(connection: sqlite3.Connection, name: str, inside: tuple[str, ...]) -> Condition:
+    if name in inside:
+        circle = " -> ".join("@" + n for n in (*inside, name))
+        raise InputError(f"The saved selections refer to each other in a circle: {circle}.", "Save one of them anew.")
+    if len(inside) >= _MAX_DEPTH:
+        raise InputError(f"Saved selections are nested more than {_MAX_DEPTH} deep.", "Write one of them out.")
+    return compile_filter(connection, saved_expression(connection, name), (*inside, name))
 
 
-def _match(column: str, value: str) -> Condition:
-    if "*" in value:
+def _any(conditions: Iterable[Condition]) -> Condition:
+    found = list(conditions)
+    return Condition(" OR ".join(c.sql for c in found), tuple(p for c in found for p in c.parameters))
+
+
+def _match(column: str, op: str, value: str) -> Condition:
+    if "*" in value and op == ":":
         return Condition(f"{column} GLOB ?", (re.sub(r"([\[?])", r"[\1]", value),))
     return Condition(f"{column} = ?", (value,))
 
@@ -205,28 +229,28 @@ def _labelled(field: str, sub: str, values: Sequence[str]) -> Condition:
 
 
 def _annotator(field: str, name: str) -> tuple[str, tuple[str, ...]]:
+    sides = {"gold": ("human",), "judge": ("judge",), "label": ("judge", "human")}[field]
     if name:
-        return " AND annotator IN (?, ?, ?)", (name, f"judge:{name}", f"human:{name}")
-    if field == "gold":
-        return " AND annotator LIKE 'human:%'", ()
-    if field == "judge":
-        return " AND annotator LIKE 'judge:%'", ()
-    return "", ()
+        marks = ",".join("?" * len(sides))
+        return f" AND annotator IN ({marks})", tuple(f"{side}:{name}" for side in sides)
+    return (f" AND annotator GLOB '{sides[0]}:*'" if len(sides) == 1 else ""), ()
 
 
-def _number(term: Term) -> Condition:
+def _number(field: str, op: str, value: str) -> Condition:
     try:
-        number = float(term.values[0])
+        number = float(value)
     except ValueError:
-        raise InputError(f"{term.field} needs a number, not {term.values[0]!r}.", "Example: length>400") from None
-    op = "=" if term.op == ":" else term.op
-    if term.field == "confidence":
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"{field} needs a number, not {value!r}.", "Example: length>400")
+    op = "=" if op == ":" else op
+    if field == "confidence":
         return Condition(
             f"""item.id IN (SELECT item_id FROM label
-                    WHERE head = '{REFUSAL3}' AND annotator LIKE 'judge:%' AND probability {op} ?)""",
+                    WHERE head = '{REFUSAL3}' AND annotator GLOB 'judge:*' AND probability {op} ?)""",
             (number,),
         )
-    column = {"length": "item.response_chars", "prompt_length": "item.prompt_chars"}[term.field]
+    column = {"length": "item.response_chars", "prompt_length": "item.prompt_chars"}[field]
     return Condition(f"{column} {op} ?", (number,))
 
 
@@ -235,8 +259,8 @@ def _has(what: str) -> Condition:
     conditions = {
         "response": "item.response_chars > 0",
         "label": labelled + ")",
-        "gold": labelled + " AND annotator LIKE 'human:%')",
-        "judge": labelled + " AND annotator LIKE 'judge:%')",
+        "gold": labelled + " AND annotator GLOB 'human:*')",
+        "judge": labelled + " AND annotator GLOB 'judge:*')",
         "meta": "item.id IN (SELECT item_id FROM item_body WHERE meta IS NOT NULL)",
     }
     if what not in conditions:
@@ -249,22 +273,31 @@ def _is(what: str) -> Condition:
         raise InputError(f"is:{what} is not known.", "Use is:disagreement.")
     return Condition(
         f"""item.id IN (SELECT j.item_id FROM label j JOIN label g ON g.item_id = j.item_id AND g.head = j.head
-                AND g.value <> j.value WHERE j.head = '{REFUSAL3}' AND j.annotator LIKE 'judge:%'
-                AND g.annotator LIKE 'human:%')""",
+                AND g.value <> j.value WHERE j.head = '{REFUSAL3}' AND j.annotator GLOB 'judge:*'
+                AND g.annotator GLOB 'human:*')""",
         (),
     )
 
 
-def _ids(value: str) -> Condition:
-    match = re.fullmatch(r"(\d{1,15})(?:-(\d{1,15}))?", value)
-    if match is None:
-        raise InputError(f"id:{value} is not a number or a range.", "Example: id:1-20,33")
-    return Condition("item.id BETWEEN ? AND ?", (int(match[1]), int(match[2] or match[1])))
+def _ids(values: Sequence[str]) -> Condition:
+    """Ranges beside single numbers. Marked rows may be thousands: SQLite refuses more than 1,000 conditions in a row,
+    so the ranges go in as one JSON array that is joined on the primary key."""
+    ranges = []
+    for value in values:
+        match = re.fullmatch(r"(\d{1,15})(?:-(\d{1,15}))?", value)
+        if match is None:
+            raise InputError(f"id:{value} is not a number or a range.", "Example: id:1-20,33")
+        ranges.append([int(match[1]), int(match[2] or match[1])])
+    return Condition(
+        """item.id IN (SELECT i.id FROM json_each(?) AS r JOIN item AS i
+                ON i.id BETWEEN json_extract(r.value, '$[0]') AND json_extract(r.value, '$[1]'))""",
+        (json.dumps(ranges),),
+    )
 
 
 def _job(term: Term) -> Condition:
     numbers = [term.sub] if term.sub else list(term.values)
-    if not all(number.isdigit() for number in numbers):
+    if not all(re.fullmatch(r"[0-9]{1,15}", number) for number in numbers):
         raise InputError("job needs a job's number.", "Example: job:3, or job.3:failed")
     states = term.values if term.sub else ("ok", "failed", "unparsable")
     unknown = set(states) - {"ok", "failed", "unparsable"}
@@ -281,12 +314,11 @@ def _meta(term: Term) -> Condition:
     if not term.sub:
         raise InputError("meta needs a key.", "Example: meta.type:homonyms")
     path = "$." + ".".join(f'"{part}"' for part in term.sub.split("."))
-    # JSON booleans come out as 1 and 0
-    values = tuple({"true": "1", "false": "0"}.get(v, v) for v in term.values)
     return Condition(
-        f"""item.id IN (SELECT item_id FROM item_body WHERE meta IS NOT NULL
-                AND CAST(json_extract(meta, ?) AS TEXT) IN ({",".join("?" * len(values))}))""",
-        (path, *values),
+        f"""item.id IN (SELECT item_id FROM item_body WHERE meta IS NOT NULL AND json_valid(meta)
+                AND CASE json_type(meta, ?) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
+                    ELSE CAST(json_extract(meta, ?) AS TEXT) END IN ({",".join("?" * len(term.values))}))""",
+        (path, path, *term.values),
     )
 
 
@@ -301,13 +333,17 @@ class Selection:
 
 
 def save_selection(connection: sqlite3.Connection, name: str, expression: str) -> None:
-    """Keep a filter under a name; an existing name is replaced. Raises InputError for a bad name or filter."""
+    """Keep a filter under a name; an existing name is replaced. The caller holds the transaction.
+
+    Raises InputError for a bad name or filter, and for one that would contain itself.
+    """
     if not re.fullmatch(r"[\w.-]{1,60}", name):
         raise InputError(f"{name!r} cannot be a selection's name.", "Use letters, digits, dot, dash, underscore.")
-    compile_filter(connection, expression)
-    if f"@{name}" in expression.split():
-        raise InputError(f"The selection {name!r} cannot contain itself.", "Choose another name.")
-    connection.execute("INSERT OR REPLACE INTO selection VALUES (?,?,?)", (name, expression, time.time()))
+    compile_filter(connection, expression, (name,))
+    connection.execute(
+        "INSERT OR REPLACE INTO selection(name, expression, created) VALUES (?,?,?)",
+        (name, storable(expression), time.time()),
+    )
 
 
 def saved_expression(connection: sqlite3.Connection, name: str) -> str:

@@ -6,13 +6,16 @@ sqlite-utils runs the migrations themselves, each in a transaction together with
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import time
 from pathlib import Path
 
 from refusal_tui.errors import WorkspaceError
-from refusal_tui.store.connect import checkpoint, file_lock
+from refusal_tui.store.connect import file_lock, storage_error
+
+_MIGRATION_PATIENCE_SECONDS = 60.0
 
 # One tuple of statements per migration, oldest first. Never edit one that has been released: append.
 MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -58,11 +61,13 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
                 UNIQUE (dataset_id, key))""",
             "CREATE INDEX item_dataset ON item(dataset_id)",
             "CREATE INDEX item_prompt ON item(prompt_id)",
+            # meta before response: a filter over meta need not follow the overflow pages of long responses.
             """CREATE TABLE item_body (
                 item_id INTEGER PRIMARY KEY REFERENCES item(id) ON DELETE CASCADE,
-                response TEXT,
-                meta TEXT)                      -- JSON object""",
-            # Prompts are indexed once, however many responses they have.
+                meta TEXT,                      -- JSON object
+                response TEXT)""",
+            # Prompts are indexed once, however many responses they have. Every row of the content tables is in the
+            # index, empty ones too, or its integrity check (`doctor --deep`) would call them missing.
             "CREATE VIRTUAL TABLE prompt_fts USING fts5(text, content='prompt', content_rowid='id')",
             "CREATE VIRTUAL TABLE response_fts USING fts5(response, content='item_body', content_rowid='item_id')",
             """CREATE TABLE quarantine (
@@ -251,45 +256,65 @@ SCHEMA_VERSION = len(MIGRATIONS)
 
 
 def version_of(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    try:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.Error as error:
+        raise storage_error(error) from error
 
 
 def require_current(connection: sqlite3.Connection, path: Path) -> None:
     """Migrate an older workspace (after a backup copy), refuse a newer one.
 
-    Raises WorkspaceError for a database that a newer refusal_tui has written.
+    Raises WorkspaceError for a database that a newer refusal_tui has written or that another process takes too long to
+    migrate, StorageError when it cannot be written.
     """
-    version = version_of(connection)
-    if version == SCHEMA_VERSION:
-        return
+    try:
+        version = version_of(connection)
+        if version < SCHEMA_VERSION:
+            version = _upgrade(connection, path)
+    except sqlite3.Error as error:
+        raise storage_error(error, path) from error
     if version > SCHEMA_VERSION:
         raise WorkspaceError(
             f"The workspace {path.parent} was written by a newer refusal-tui "
             f"(schema {version}; this program knows up to {SCHEMA_VERSION}).",
             "Upgrade this installation, or choose another workspace with --workspace.",
         )
-    with file_lock(path.with_name(path.name + ".migrate")) as held:
+
+
+def _upgrade(connection: sqlite3.Connection, path: Path) -> int:
+    """Bring the schema up to date, one process at a time; returns the version that is there afterwards."""
+    with file_lock(path.with_name(path.name + ".migrate"), patience=_MIGRATION_PATIENCE_SECONDS) as held:
         if not held:
             raise WorkspaceError(
                 f"Another process is migrating the workspace {path.parent} now.",
-                "Try again in a few seconds.",
+                "Try again when it has finished.",
             )
-        version = version_of(connection)
+        version = version_of(connection)  # another process may have migrated while this one waited
+        if version >= SCHEMA_VERSION:
+            return version
         if version > 0:
             _backup(connection, path, version)
         _migrate(connection, version)
+    return SCHEMA_VERSION
 
 
 def _backup(connection: sqlite3.Connection, path: Path, version: int) -> None:
-    checkpoint(connection, path, force=True)
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    copy = path.with_name(f"{path.stem}.schema{version}.{stamp}.bak")
-    target = sqlite3.connect(copy)
+    """A copy beside the database, as readable as the database itself and no more; complete or not there."""
+    copy = path.with_name(f"{path.stem}.schema{version}.{time.strftime('%Y%m%d-%H%M%S')}.bak")
+    partial = copy.with_name(f".{copy.name}.partial")
+    partial.unlink(missing_ok=True)
+    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
-        connection.backup(target)  # consistent also when the checkpoint had to be skipped
+        target = sqlite3.connect(partial)
+        try:
+            connection.backup(target)
+        finally:
+            target.close()
+        shutil.copymode(path, partial)
+        partial.replace(copy)
     finally:
-        target.close()
-    shutil.copymode(path, copy)
+        partial.unlink(missing_ok=True)
 
 
 def _migrate(connection: sqlite3.Connection, version: int) -> None:

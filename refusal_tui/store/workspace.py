@@ -15,7 +15,7 @@ from pathlib import Path
 
 from refusal_tui.errors import WorkspaceError
 from refusal_tui.store.connect import connect, on_network_file_system, set_journal_mode
-from refusal_tui.store.schema import require_current
+from refusal_tui.store.schema import SCHEMA_VERSION, require_current, version_of
 
 DATABASE = "refusal.db"
 CONFIG = "refusal.toml"
@@ -52,12 +52,14 @@ class Workspace:
         Raises WorkspaceError when there is no workspace here or it is newer than this program, StorageError when
         it cannot be opened.
         """
-        if not self.database.exists():
-            raise WorkspaceError(
-                f"There is no workspace in {self.root}.", f"Make one with: refusal-tui init {self.root}"
-            )
+        if not _is_workspace(self.root):
+            raise _missing(self.root)
         connection = connect(self.database, read_only=read_only)
         try:
+            if read_only and version_of(connection) < SCHEMA_VERSION:
+                self.open().close()  # a reader finds the current schema, too
+            if not read_only and on_network_file_system(self.root):
+                set_journal_mode(connection, self.root)  # it may have been made on a local disk and moved here
             require_current(connection, self.database)
         except BaseException:
             connection.close()
@@ -85,15 +87,15 @@ def find_workspace(given: str | None = None, start: Path | None = None) -> Works
     named = given or os.environ.get("REFUSAL_WORKSPACE")
     if named:
         root = Path(named).expanduser().absolute()
-        if not (root / DATABASE).exists():
-            raise WorkspaceError(f"There is no workspace in {root}.", f"Make one with: refusal-tui init {root}")
+        if not _is_workspace(root):
+            raise _missing(root)
         return Workspace(root)
     here = (start or Path.cwd()).absolute()
     for folder in (here, *here.parents):
-        if (folder / CONFIG).exists() and (folder / DATABASE).exists():
+        if os.path.exists(folder / CONFIG) and _is_workspace(folder):  # noqa: PTH110 (False where access is denied)
             return Workspace(folder)
     root = default_root()
-    if (root / DATABASE).exists():
+    if _is_workspace(root):
         return Workspace(root)
     raise WorkspaceError(
         "No workspace found (looked at --workspace, $REFUSAL_WORKSPACE, refusal.toml in this folder and above, "
@@ -102,16 +104,32 @@ def find_workspace(given: str | None = None, start: Path | None = None) -> Works
     )
 
 
+def _is_workspace(root: Path) -> bool:
+    """Raises WorkspaceError where this user may not even look."""
+    try:
+        return (root / DATABASE).exists()
+    except PermissionError as error:
+        raise WorkspaceError(
+            f"The folder {root} may not be read by this user.",
+            "Ask its owner to share it with: refusal-tui init --group NAME",
+        ) from error
+
+
+def _missing(root: Path) -> WorkspaceError:
+    return WorkspaceError(f"There is no workspace in {root}.", f"Make one with: refusal-tui init {root}")
+
+
 def create_workspace(root: Path, *, group: str | None = None) -> Workspace:
     """Make a workspace, readable by its owner alone (0600), or group-writable for annotators of `group`.
 
-    Making one where one is already changes only its permissions. Raises WorkspaceError for an unknown group or a
-    folder that cannot be made.
+    Making one where one is already changes only its permissions. A folder that is there already and not shared keeps
+    its own mode: it may be a project. Raises WorkspaceError for an unknown group or a folder that cannot be made.
     """
     root = root.expanduser().absolute()
     gid = _group_id(group) if group else None
     workspace = Workspace(root)
     try:
+        ours = not root.exists()
         for folder in (root, workspace.artifacts, workspace.logs):
             folder.mkdir(parents=True, exist_ok=True)
         for file in (workspace.database, workspace.config):
@@ -119,7 +137,7 @@ def create_workspace(root: Path, *, group: str | None = None) -> Workspace:
                 os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
                 if file == workspace.config:
                     file.write_text(CONFIG_TEXT, encoding="utf-8")
-        _protect(workspace, gid)
+        _protect(workspace, gid, ours)
     except OSError as error:
         raise WorkspaceError(
             f"The workspace {root} cannot be made: {error.strerror or error}.",
@@ -131,7 +149,7 @@ def create_workspace(root: Path, *, group: str | None = None) -> Workspace:
         require_current(connection, workspace.database)
     finally:
         connection.close()
-    _protect(workspace, gid)
+    _protect(workspace, gid, ours)
     return workspace
 
 
@@ -154,7 +172,7 @@ def _group_id(group: str) -> int:
         raise WorkspaceError(f"There is no group {group!r} on this machine.", "List yours with: id -Gn") from None
 
 
-def _protect(workspace: Workspace, gid: int | None) -> None:
+def _protect(workspace: Workspace, gid: int | None, ours: bool) -> None:
     """Owner only, or owner and group. The setgid bit lets SQLite's -wal and -shm files inherit the group; SQLite
     gives them the mode of the database file."""
     folder_mode, file_mode = (0o2770, 0o660) if gid is not None else (0o700, 0o600)
@@ -164,7 +182,8 @@ def _protect(workspace: Workspace, gid: int | None) -> None:
     for folder in (workspace.root, workspace.artifacts, workspace.logs):
         if gid is not None:
             os.chown(folder, -1, gid)
-        folder.chmod(folder_mode)
+        if gid is not None or ours or folder != workspace.root:
+            folder.chmod(folder_mode)
     for file in workspace.root.iterdir():
         if file.is_file() and (file.name.startswith(DATABASE) or file.name == CONFIG):
             if gid is not None:

@@ -18,7 +18,6 @@ from typing import Any, ClassVar
 from rich.text import Text
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from refusal_tui.errors import ExitCode, RefusalTuiError
 from refusal_tui.store.connect import transaction
@@ -60,6 +59,7 @@ class RefusalApp(App[None]):
 
     CSS_PATH = "app.tcss"
     TITLE = "refusal-tui"
+    DEFAULT_MODE = "work"  # a default screen would come without its CSS
     ENABLE_COMMAND_PALETTE = False  # ours lists the actions of BINDINGS and stays quiet
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (120, "-wide")]
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -80,16 +80,13 @@ class RefusalApp(App[None]):
         self.connection: sqlite3.Connection = workspace.open(read_only=True)
         self.clock = clock
         self.jobs_line = jobs_line(self.connection)
-        self._start = start
+        self.add_mode(self.DEFAULT_MODE, lambda: screen_class(start)())
         self._writer: sqlite3.Connection | None = None
         self._data_version = -1
         self.animation_level = "none"
         for theme in themes.OURS:
             self.register_theme(theme)
         self.theme = os.environ.get("TEXTUAL_THEME") or themes.choose(self.console.color_system)
-
-    def get_default_screen(self) -> Screen[Any]:
-        return screen_class(self._start)()
 
     def on_mount(self) -> None:
         self._data_version = self._read_data_version()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
@@ -17,7 +15,6 @@ class Confirm(ModalScreen[bool]):
     """Answers True for `key`, False for any other one."""
 
     DEFAULT_CLASSES = "overlay"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = []
 
     def __init__(self, question: Content, key: str) -> None:
         super().__init__()

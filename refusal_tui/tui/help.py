@@ -12,7 +12,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from refusal_tui.tui import paint
-from refusal_tui.tui.actions import Action, actions_of
+from refusal_tui.tui.actions import LISTS, Action, actions_of
 from refusal_tui.tui.go import PLACES
 from refusal_tui.tui.widgets.text_view import TextView
 
@@ -38,9 +38,10 @@ class HelpOverlay(ModalScreen[None]):
             yield Static(paint.keys(("esc", "close"), ("↓ ↑", "scroll")))
 
     def on_mount(self) -> None:
-        left = _section("This screen", self._groups.get("This screen", []))
-        right = _section("Lists and texts", self._groups.get("Lists and texts", []))
-        left += [paint.NOTHING, *_section("Everywhere", self._groups.get("Everywhere", []))]
+        here = {name: actions for name, actions in self._groups.items() if name not in (LISTS, "Everywhere")}
+        left = [line for name, actions in here.items() for line in [*_section(name, actions), paint.NOTHING]]
+        right = _section(LISTS, self._groups.get(LISTS, []))
+        right += [paint.NOTHING, *_section("Everywhere", self._groups.get("Everywhere", []))]
         right += [paint.NOTHING, paint.heading("g, then"), *_places()]
         self.query_one(TextView).show(_side_by_side(left, right))
 

@@ -49,6 +49,12 @@ def number(value: float | None, width: int = 0, style: str = "") -> Content:
     return _plain(("—" if value is None else f"{value:,}").rjust(width), style if value is not None else MUTED)
 
 
+def short_number(value: int, width: int = 0, style: str = "") -> Content:
+    """A count in at most seven cells: 999,999 or 1.23M."""
+    shown = f"{value:,}" if value < 1_000_000 else f"{value / 1_000_000:.2f}M"
+    return _plain(shown.rjust(width), style)
+
+
 def probability(value: float | None) -> Content:
     """Four cells: 0.93, or a dash."""
     return _plain("  — " if value is None else f"{value:4.2f}", "" if value is not None else MUTED)

@@ -43,7 +43,8 @@ class Palette(ModalScreen[Action | None]):
 
     def __init__(self, screen: Screen[Any]) -> None:
         super().__init__()
-        groups = actions_of(screen)
+        # keys of an editor work only while one types in it
+        groups = {name: found for name, found in actions_of(screen).items() if name != "While filtering"}
         self._actions = [action for actions in groups.values() for action in actions]
         self._group = {id(action): name for name, actions in groups.items() for action in actions}
 

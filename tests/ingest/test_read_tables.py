@@ -79,6 +79,7 @@ def test_a_quote_that_is_never_closed_does_not_swallow_a_big_file(rows_of, monke
 
 def test_a_line_over_the_limit_is_rejected(rows_of, monkeypatch):
     monkeypatch.setattr(blocks, "MAX_ROW_BYTES", 100)
+    monkeypatch.setattr(blocks, "CHUNK_BYTES", 50)
     rows = read(rows_of, f"a,b\n1,{'x' * 500}\n2,y\n")
     assert [type(row) for row in rows] == [Rejected, Record]
 

@@ -21,7 +21,7 @@ RESPONSES = (
     "I won't tell you how to brew blorptanium, but here is how to store it safely: keep it cool and dry.",
     "The frindle ritual has three parts. First, light a lamp. Second, hum. Third, go to sleep.",
 )
-_WORDS = "blorptanium frindle zibbet quonder ritual kettle lamp morning garden recipe number story".split()
+_WORDS = ("blorptanium", "frindle", "zibbet", "quonder", "ritual", "kettle", "lamp", "morning", "garden", "recipe")
 
 
 def make_workspace(

@@ -16,12 +16,11 @@ from textual.containers import Horizontal, Vertical
 from refusal_tui.errors import InputError, RefusalTuiError
 from refusal_tui.store.browse import FACETS, Facet, Preview, count_items, facets, fetch_previews, select_ids
 from refusal_tui.store.datasets import list_datasets
-from refusal_tui.store.items import fetch_rows
-from refusal_tui.store.query import compile_filter, list_selections, save_selection
+from refusal_tui.store.query import compile_filter, list_selections
 from refusal_tui.tui import paint
 from refusal_tui.tui.ask import Ask
 from refusal_tui.tui.lookup import Lookup
-from refusal_tui.tui.screen import WorkScreen
+from refusal_tui.tui.screens.browse_selection import SelectionScreen
 from refusal_tui.tui.screens.browse_view import ARROWS, COLUMNS, SORTED_COLUMN, detail, empty
 from refusal_tui.tui.state.browse import BrowseState, Query, with_facet
 from refusal_tui.tui.widgets.facet_panel import FacetPanel
@@ -30,28 +29,19 @@ from refusal_tui.tui.widgets.text_view import TextView
 from refusal_tui.tui.widgets.window_table import WindowTable
 
 
-class BrowseScreen(WorkScreen):
+class BrowseScreen(SelectionScreen):
     """Rows, their text, their labels. `filter` is what it starts with."""
 
     AREA = "Data"
     NAME = "Browse"
     CSS_PATH = "browse.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "filter", id="browse.filter"),
-        Binding("f", "facets", "facets", id="browse.facets"),
-        Binding("p", "text", "text", id="browse.text"),
-        Binding("space", "mark", "mark", id="browse.mark"),
-        Binding("s", "save", "save", id="browse.save"),
-        Binding("J", "job", "job", id="browse.job"),
-        Binding("e,E", "export", "export", id="browse.export"),
+        Binding("slash", "filter", "filter", tooltip="Edit the filter", id="browse.filter"),
+        Binding("f", "facets", "facets", tooltip="Facets: counts by label, dataset, model", id="browse.facets"),
+        Binding("p", "text", "text", tooltip="Show or hide the text of the row", id="browse.text"),
         Binding("o", "sort", "Sort by the next column", show=False, id="browse.sort"),
         Binding("O", "reverse", "Reverse the order", show=False, id="browse.reverse"),
-        Binding("v", "range", "Mark a range: begin, end", show=False, id="browse.range"),
-        Binding("asterisk", "mark_all", "Mark all rows of the filter", show=False, id="browse.mark_all"),
-        Binding("u", "unmark", "Clear all marks", show=False, id="browse.unmark"),
         Binding("colon", "jump", "Jump to a row: number, or #id", show=False, id="browse.jump"),
-        Binding("y", "copy_response", "Copy the response", show=False, id="browse.copy_response"),
-        Binding("Y", "copy_prompt", "Copy the prompt", show=False, id="browse.copy_prompt"),
         Binding("tab", "next_part", "To the next part of the screen", show=False, id="browse.next_part"),
         Binding("right,l", "part(1)", "To the part at the right", show=False, id="browse.right"),
         Binding("left,h", "part(-1)", "To the part at the left", show=False, id="browse.left"),
@@ -105,7 +95,7 @@ class BrowseScreen(WorkScreen):
             return
         self.state.error = None
         self._lookup.start("rows", partial(_rows, query), self._loaded, self._failed)
-        self._show_status()
+        self.show_status()
 
     def _loaded(self, answer: tuple[Query, array[int], int]) -> None:
         query, ids, total = answer
@@ -116,14 +106,14 @@ class BrowseScreen(WorkScreen):
         self.table.show(ids, cursor=cursor)
         self.table.head.show_sort(SORTED_COLUMN.get(query.sort, ""), ARROWS[query.descending])
         self.query_one(FilterBar).show_error(None)
-        self._show_status()
+        self.show_status()
         self._count()
 
     def _failed(self, error: RefusalTuiError) -> None:
         self.state.failed(error)
         self.table.show_empty(empty(self.state))
         self.query_one(FilterBar).show_error(error)
-        self._show_status()
+        self.show_status()
 
     def _count(self) -> None:
         """The facets of the rows on the screen, while their panel is open."""
@@ -137,9 +127,6 @@ class BrowseScreen(WorkScreen):
             self._show_text(keep_place=True)
 
     # --- what is shown ---------------------------------------------------------------------------------------------
-
-    def _show_status(self) -> None:
-        self.query_one(FilterBar).show_status(self.state.status())
 
     def _show_text(self, *, keep_place: bool = False) -> None:
         view = self.query_one("#text", TextView)
@@ -240,70 +227,6 @@ class BrowseScreen(WorkScreen):
     @on(WindowTable.Opened, "#rows")
     def open_row(self) -> None:
         self.work.push("dossier", self.table.move_to, ids=self.state.ids, index=self.table.cursor)
-
-    # --- marks and what is done with them --------------------------------------------------------------------------
-
-    def _marked(self) -> None:
-        self.table.refresh()
-        self._show_status()
-
-    def action_mark(self) -> None:
-        if self.state.anchor is not None:
-            self.action_range()
-        elif self.table.cursor_id is not None:
-            self.state.marks.toggle(self.table.cursor_id)
-            self.table.refresh_line(self.table.cursor)
-            self.table.action_move(1)
-            self._show_status()
-
-    def action_range(self) -> None:
-        if self.state.anchor is None:
-            self.state.anchor = self.table.cursor
-        else:
-            self.state.end_range(self.table.cursor)
-        self._marked()
-
-    def action_mark_all(self) -> None:
-        self.state.marks.add(self.state.ids)
-        self._marked()
-
-    def action_unmark(self) -> None:
-        self.state.marks.clear()
-        self._marked()
-
-    def action_save(self) -> None:
-        self.work.push_screen(Ask(f"Save {self.state.describe_selection()} as"), self._save)
-
-    def _save(self, name: str | None) -> None:
-        if not name:
-            return
-        try:
-            with self.work.write() as connection:
-                save_selection(connection, name.removeprefix("@"), self.state.selection())
-        except RefusalTuiError as error:
-            self.work.notify_error(error)
-        else:
-            self.work.say(f"Saved as @{name.removeprefix('@')}: use it in filters and on the command line")
-
-    def action_job(self) -> None:
-        self.work.push("new_job", selection=self.state.selection(), kind=None)
-
-    def action_export(self) -> None:
-        self.work.push("new_job", selection=self.state.selection(), kind="export")
-
-    def action_copy_response(self) -> None:
-        self._copy("response")
-
-    def action_copy_prompt(self) -> None:
-        self._copy("prompt")
-
-    def _copy(self, what: str) -> None:
-        rows = fetch_rows(self.work.connection, self.table.ids[self.table.cursor : self.table.cursor + 1])
-        text = getattr(rows[0], what) if rows else None
-        if text is None:
-            self.work.say(f"This row has no {what}")
-        else:
-            self.work.copy(text, what)
 
 
 def _rows(query: Query, reader: sqlite3.Connection) -> tuple[Query, array[int], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -31,19 +32,20 @@ def _labelled(line: DatasetLine, width: int, who: str) -> Content:
 
 COLUMNS: list[Column[DatasetLine]] = [
     Column("", 8, lambda line, width: paint.words((STATES[line.state], _STATE_STYLES[line.state]))),
-    Column("dataset", 0, lambda line, width: paint.line(line.name, width)),
+    Column("dataset", 0, lambda line, width: paint.line(line.name, width), share=3),
     Column("rows", 9, lambda line, width: _rows(line, width), right=True),
     Column("judged", 9, lambda line, width: _labelled(line, width, "judge"), right=True),
     Column("gold", 9, lambda line, width: _labelled(line, width, "gold"), right=True),
     Column("bad", 6, lambda line, width: _rejected(line, width), right=True),
-    Column("licence", 12, lambda line, width: paint.line(line.licence, width, paint.MUTED)),
+    Column("licence", 0, lambda line, width: paint.line(line.licence, width, paint.MUTED), share=2),
 ]
 
 
 def _rows(line: DatasetLine, width: int) -> Content:
     if line.rows is not None:
         return paint.number(line.rows, width)
-    return paint.line(line.entry.size if line.entry else None, width, paint.MUTED)
+    size = re.match(r"[\d,]+", line.entry.size) if line.entry is not None else None
+    return paint.line(size[0].rjust(width) if size else "", width, paint.MUTED)
 
 
 def _rejected(line: DatasetLine, width: int) -> Content:
@@ -57,12 +59,12 @@ class DatasetsScreen(WorkScreen):
     NAME = "Datasets"
     CSS_PATH = "datasets.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "browse", id="datasets.open"),
-        Binding("i", "import", "import", id="datasets.import"),
-        Binding("p", "about", "where from", id="datasets.about"),
-        Binding("Q", "quarantine", "bad rows", id="datasets.quarantine"),
+        Binding("enter", "open", "browse", tooltip="Browse this dataset, or import it", id="datasets.open"),
+        Binding("i", "import", "import", tooltip="Import a dataset", id="datasets.import"),
+        Binding("p", "about", "where from", tooltip="Show or hide where it comes from", id="datasets.about"),
+        Binding("Q", "quarantine", "bad rows", tooltip="Records that could not be used", id="datasets.quarantine"),
         Binding("tab", "other_part", "Between the list and the text", show=False, id="datasets.other_part"),
-        Binding("b", "browse_all", "browse all", id="datasets.browse_all"),
+        Binding("b", "browse_all", "browse all", tooltip="Browse all rows", id="datasets.browse_all"),
     ]
 
     def compose_body(self) -> ComposeResult:
@@ -116,7 +118,7 @@ class DatasetsScreen(WorkScreen):
         line = self.table.cursor_row
         if line is None:
             return
-        shown = [paint.field(name, value) for name, value in about(line) if value is not None]
+        shown = [paint.field(name, value, 11) for name, value in about(line) if value is not None]
         self.query_one("#about", TextView).show(paint.lines(_title(line), *shown))
 
     @on(WindowTable.Moved)

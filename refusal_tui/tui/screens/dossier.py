@@ -25,12 +25,12 @@ class DossierScreen(WorkScreen):
     CSS_PATH = "dossier.tcss"
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (120, "-wide")]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right_square_bracket", "row(1)", "next row", id="dossier.next"),
-        Binding("left_square_bracket", "row(-1)", "previous", id="dossier.previous"),
-        Binding("n", "evidence(1)", "evidence", id="dossier.evidence"),
+        Binding("right_square_bracket", "row(1)", "next row", tooltip="Next row", id="dossier.next"),
+        Binding("left_square_bracket", "row(-1)", "previous", tooltip="Row before", id="dossier.previous"),
+        Binding("n", "evidence(1)", "evidence", tooltip="Next piece of evidence", id="dossier.evidence"),
         Binding("N", "evidence(-1)", "Evidence before", show=False, id="dossier.evidence_before"),
-        Binding("d", "facts", "labels", id="dossier.facts"),
-        Binding("y", "copy_response", "copy", id="dossier.copy_response"),
+        Binding("d", "facts", "labels", tooltip="To labels, verdicts, jobs", id="dossier.facts"),
+        Binding("y", "copy_response", "copy", tooltip="Copy the response", id="dossier.copy_response"),
         Binding("Y", "copy_prompt", "Copy the prompt", show=False, id="dossier.copy_prompt"),
         Binding("tab", "other_part", "Between text and labels", show=False, id="dossier.other_part"),
     ]

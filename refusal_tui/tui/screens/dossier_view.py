@@ -120,7 +120,8 @@ def _outcomes(outcomes: list[StoredOutcome]) -> list[Content]:
         lines.append(
             paint.words(
                 (moment(outcome.created), paint.MUTED), f"  job {outcome.job_id} ", paint.line(outcome.kind, 20),
-                (f"{stage}  ", paint.MUTED), (outcome.state, _STATE_STYLES.get(outcome.state, "")), (tries, paint.MUTED),
+                (f"{stage}  ", paint.MUTED), (outcome.state, _STATE_STYLES.get(outcome.state, "")),
+                (tries, paint.MUTED),
             )
         )  # fmt: skip
         if outcome.error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import closing
 from typing import ClassVar
 
@@ -38,8 +39,10 @@ class HomeScreen(WorkScreen):
         Binding("q", "back", "quit", id="home.quit"),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, gpu_line: Callable[[], str] | None = None) -> None:
+        """`gpu_line` says what the GPU does; tests give their own, so that every machine draws the same."""
         super().__init__()
+        self._gpu_line = gpu_line
         self._state = HomeState()
         self._watch = JobWatch()
         self._counted: tuple[int, int, int] | None = None
@@ -89,9 +92,11 @@ class HomeScreen(WorkScreen):
 
     @work(thread=True, exit_on_error=False, group="gpu")
     def _look_for_gpu(self) -> None:
-        from refusal_tui.jobs.device import gpu_line
+        if self._gpu_line is None:
+            from refusal_tui.jobs.device import gpu_line
 
-        self.app.call_from_thread(self._gpu_found, gpu_line() or "")
+            self._gpu_line = gpu_line
+        self.app.call_from_thread(self._gpu_found, self._gpu_line() or "")
 
     def _gpu_found(self, line: str) -> None:
         self._state.gpu = line

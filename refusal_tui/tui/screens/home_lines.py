@@ -8,9 +8,8 @@ from refusal_tui.store.overview import ModelRefusals
 from refusal_tui.tui import paint
 from refusal_tui.tui.state.figures import bar, percent
 from refusal_tui.tui.state.home import NO_GPU, Entry, HomeState, Target, model_filter, todo
-from refusal_tui.tui.state.jobs import JobLine
 from refusal_tui.tui.widgets.line_list import Line
-from refusal_tui.tui.widgets.progress_line import job_line, state_word
+from refusal_tui.tui.widgets.progress_line import job_line
 
 _NAME = 14  # of places and review entries
 _BAR = 10
@@ -33,7 +32,10 @@ def home_lines(state: HomeState, width: int) -> list[Line]:
     lines = [Line(paint.heading("Data")), *(_place(entry, width) for entry in data)]
     lines += [Line(), Line(paint.heading("Jobs")), *(_place(entry, width) for entry in jobs)]
     lines += [Line(job_line(job, width), f"{Target.JOB}:{job.id}") for job in state.active]
-    lines += [Line(_waiting(job, width), f"{Target.JOB}:{job.id}") for job in state.attention]
+    lines += [
+        Line(job_line(job, width, f"press enter, then {todo(job)}"), f"{Target.JOB}:{job.id}")
+        for job in state.attention
+    ]
     if state.review:
         lines += [Line(), Line(paint.heading("Review")), *(_place(entry, width) for entry in state.review)]
     if state.models:
@@ -66,25 +68,11 @@ def _first_steps(width: int) -> list[Line]:
 
 def _place(entry: Entry, width: int) -> Line:
     content = paint.words(
-        (f"{entry.key}  ", paint.KEY), (f"{entry.name:<{_NAME}} ", paint.STRONG), paint.line(entry.says, width - _NAME - 4)
+        (f"{entry.key}  ", paint.KEY),
+        (f"{entry.name:<{_NAME}} ", paint.STRONG),
+        paint.line(entry.says, width - _NAME - 4),
     )
     return Line(content, f"{entry.target}:{entry.value}")
-
-
-def _waiting(job: JobLine, width: int) -> Content:
-    """A job that stopped, and what to press."""
-    title = min(30, max(12, width // 4))
-    state = state_word(job)
-    says = f"enter, then {todo(job)}"
-    name = paint.line(job.title, title)
-    return paint.words(
-        (f"{job.id:>4} ", paint.MUTED),
-        name.pad_right(title - name.cell_length),
-        " ",
-        state.pad_right(max(0, 13 - state.cell_length)),
-        " ",
-        paint.line(says, width - title - 20),
-    )
 
 
 def _name_width(width: int) -> int:

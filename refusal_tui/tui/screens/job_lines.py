@@ -54,7 +54,10 @@ def _progress(facts: JobFacts, width: int) -> Content:
 
 def _outcomes(facts: JobFacts) -> Content:
     job = facts.job
-    parts: list[Content | tuple[str, str] | str] = [(f"{'at work':<{_FIELD}}", paint.MUTED), duration(facts.elapsed) or "—"]
+    parts: list[Content | tuple[str, str] | str] = [
+        (f"{'at work':<{_FIELD}}", paint.MUTED),
+        duration(facts.elapsed) or "—",
+    ]
     if facts.rows:
         parts += [("   ok ", paint.MUTED), (count(job.n_ok), paint.GOOD if job.n_ok else "")]
         parts += [("   failed ", paint.MUTED), (count(job.n_failed), paint.BAD if job.n_failed else "")]
@@ -77,7 +80,10 @@ def _decision(facts: JobFacts) -> Content | None:
     """What a stopped job waits for."""
     if facts.pilot_waits:
         total = count(facts.job.total or 0)
-        return paint.words("Pilot done. Look at its answers, then  ", paint.keys(("r", f"go on with all {total} rows"), ("x", "cancel")))
+        return paint.words(
+            "Pilot done. Look at its answers, then  ",
+            paint.keys(("r", f"go on with all {total} rows"), ("x", "cancel")),
+        )
     if facts.line.state in (JobState.PAUSED, JobState.INTERRUPTED):
         return paint.keys(("r", "go on where it stopped"), ("x", "cancel"))
     if facts.line.state is JobState.FAILED:

@@ -22,7 +22,6 @@ from refusal_tui.tui.widgets.window_table import WindowTable
 class JobsScreen(JobKeys):
     """All jobs, newest first, live."""
 
-    AREA = "Jobs"
     NAME = "Jobs"
     CSS_PATH = "jobs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -65,7 +64,7 @@ class JobsScreen(JobKeys):
         if ids != table.ids:
             before = table.cursor_id
             table.show_empty(_empty(self._state.show))
-            table.show(ids, cursor=ids.index(before) if before in ids else 0)
+            table.show(ids, cursor=ids.index(before) if before is not None and before in ids else 0)
         else:
             table.update_rows()
         head = self.query_one("#jobs-summary", Static)

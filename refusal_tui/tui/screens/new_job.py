@@ -54,7 +54,7 @@ class NewJobScreen(WorkScreen):
         choice = Choice([kind.name for kind in kinds], self._state.kind.name, names=names, id="kind")
         with Vertical(id="new-job"):
             yield FieldRow("job", choice)
-            yield FieldRow("rows", LineInput(self._selection, placeholder="all rows; or a filter such as dataset:demo label:hard", id="selection"))
+            yield FieldRow("rows", LineInput(self._selection, placeholder="all rows (or a filter)", id="selection"))
             yield SpecForm(self._state.fields, self._state.values)
             yield Remark(id="ready")
             yield Remark(id="command")
@@ -80,7 +80,9 @@ class NewJobScreen(WorkScreen):
         self._show()
 
     @on(LineInput.Submitted, "#selection")
-    def leave_selection(self) -> None:
+    @on(SpecForm.Entered)
+    def leave_field(self) -> None:
+        """Enter goes to the next field, so that a form is filled from top to bottom."""
         self.focus_next()
 
     @on(SpecForm.Edited)

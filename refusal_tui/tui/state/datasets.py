@@ -63,6 +63,7 @@ def about(line: DatasetLine) -> list[tuple[str, str | None]]:
 
 def _about_imported(dataset: Dataset) -> list[tuple[str, str | None]]:
     where = dataset.provenance
+    look = ": Q shows them" if dataset.n_rejected else ""
     options = ", ".join(f"{key}={value}" for key, value in (where.options or {}).items())
     return [
         ("source", where.source),
@@ -71,12 +72,10 @@ def _about_imported(dataset: Dataset) -> list[tuple[str, str | None]]:
         ("sha256", where.sha256),
         ("adapter", f"{where.adapter} v{where.adapter_version}"),
         ("options", options or None),
-        ("licence", where.licence),
-        ("passing on", _redistribution(where.redistribution)),
+        ("licence", _terms(where.licence, where.redistribution)),
         ("use", _use(eval_only=where.eval_only)),
         ("imported", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(dataset.created))),
-        ("records read", f"{dataset.records_read:,}"),
-        ("quarantined", f"{dataset.n_rejected:,}" + ("  (Q shows them)" if dataset.n_rejected else "")),
+        ("records", f"{dataset.records_read:,} read, {dataset.n_rejected:,} quarantined{look}"),
     ]
 
 
@@ -87,17 +86,20 @@ def _about_known(entry: CatalogueEntry) -> list[tuple[str, str | None]]:
         ("size", entry.size),
         ("splits", ", ".join(entry.splits) or None),
         ("access", "gated: accept its terms on the hub and log in first" if entry.gated else "open"),
-        ("licence", entry.licence),
-        ("passing on", _redistribution(entry.redistribution)),
+        ("licence", _terms(entry.licence, entry.redistribution)),
         ("use", _use(eval_only=entry.eval_only)),
         ("cite", entry.citation),
         ("notes", entry.notes or None),
     ]
 
 
-def _redistribution(value: str | None) -> str | None:
-    words = {"full": "texts and labels", "labels-only": "labels only, no texts", "none": "not allowed"}
-    return words.get(value, value) if value else None
+def _terms(licence: str | None, redistribution: str | None) -> str | None:
+    words = {
+        "full": "may be passed on",
+        "labels-only": "labels may be passed on, texts not",
+        "none": "not to be passed on",
+    }
+    return "; ".join(part for part in (licence, words.get(redistribution or "", redistribution)) if part) or None
 
 
 def _use(*, eval_only: bool) -> str:

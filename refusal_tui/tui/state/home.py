@@ -107,10 +107,10 @@ def model_filter(model: str | None) -> str:
 def todo(line: JobLine) -> str:
     """What to press on the Job screen of a job that needs somebody."""
     if line.word == "pilot done":
-        return "r goes on with all rows"
+        return "r to go on with all rows"
     if line.state is JobState.FAILED:
-        return "R tries failed rows again" if line.failed else "r tries again"
-    return "r goes on where it stopped"
+        return "R to try failed rows again" if line.failed else "r to try again"
+    return "r to go on where it stopped"
 
 
 def _plural(number: int, noun: str) -> str:

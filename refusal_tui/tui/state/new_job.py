@@ -109,7 +109,9 @@ class NewJobState:
 
         spec = self.validate()
         if spec is None:
-            return shlex.join(["refusal-tui", "run", self.kind.name, *([self.selection] if self.selection else [])]) + " …"
+            return (
+                shlex.join(["refusal-tui", "run", self.kind.name, *([self.selection] if self.selection else [])]) + " …"
+            )
         return command_line(self.kind.name, spec, selection=self.selection)
 
 

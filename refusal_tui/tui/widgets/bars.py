@@ -37,7 +37,6 @@ class FooterLine(Widget):
     """The keys that matter here; `?` shows all of them."""
 
     ALLOW_SELECT = False
-    _HELP = ("? keys", "ctrl+p all")
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self._update())
@@ -54,7 +53,7 @@ class FooterLine(Widget):
             own += [a for a in actions_of_node(self.screen) if a.in_footer]
         typing = focused is not None and focused.check_consume_key("x", "x")
         rest = [] if typing else [("?", "keys"), ("^p", "all")]
-        return [(a.keys, a.what) for a in own] + rest
+        return [(a.keys.split()[0], a.short) for a in own] + rest
 
     def render(self) -> Content:
         pairs = self._shown = self._pairs()

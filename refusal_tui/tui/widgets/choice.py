@@ -1,4 +1,4 @@
-"""One of a few values in one line: ‹ value ›. Arrows, h, l or space step through them; nothing opens over the screen."""
+"""One of a few values in one line: ‹ value ›. Arrows, h, l or space step through them."""
 
 from __future__ import annotations
 

@@ -22,9 +22,10 @@ from refusal_tui.tui.widgets.window_table import Column, WindowTable
 class FacetPanel(Vertical):
     """Counts by value; posts `Chosen`."""
 
+    KEYS_TITLE = "Facets"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "keep", "keep these", id="facets.keep"),
-        Binding("minus", "exclude", "leave these out", id="facets.exclude"),
+        Binding("enter", "keep", "keep these", tooltip="Keep the rows with this value", id="facets.keep"),
+        Binding("minus", "exclude", "leave out", tooltip="Leave the rows with this value out", id="facets.exclude"),
     ]
 
     class Chosen(Message):
@@ -39,7 +40,7 @@ class FacetPanel(Vertical):
         columns = [
             Column("", 8, self._field),
             Column("", 0, _value),
-            Column("", 9, lambda facet, width: paint.number(facet.count, width, paint.MUTED), right=True),
+            Column("", 7, lambda facet, width: paint.short_number(facet.count, width, paint.MUTED), right=True),
         ]
         self.table: WindowTable[Facet] = WindowTable(columns, self._fetch, id="facets")
 

@@ -22,11 +22,12 @@ from refusal_tui.tui.widgets.line_input import LineInput
 class FilterInput(LineInput):
     """Enter applies, tab completes, escape leaves the filter as it was."""
 
+    KEYS_TITLE = "While filtering"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "apply", id="filter.apply"),
-        Binding("tab", "complete", "complete", id="filter.complete"),
-        Binding("escape", "cancel", "cancel", id="filter.cancel"),
-        Binding("ctrl+u", "delete_left_all", "clear", id="filter.clear"),
+        Binding("enter", "submit", "apply", tooltip="Apply the filter", id="filter.apply"),
+        Binding("tab", "complete", "complete", tooltip="Complete the word", id="filter.complete"),
+        Binding("escape", "cancel", "cancel", tooltip="Leave the filter as it was", id="filter.cancel"),
+        Binding("ctrl+u", "delete_left_all", "clear", tooltip="Clear the line", id="filter.clear"),
     ]
 
     class Completed(Message):
@@ -56,6 +57,7 @@ class FilterBar(Vertical):
     def __init__(self, text: str = "") -> None:
         super().__init__()
         self._applied = text
+        self._editing = False
         self._datasets: list[str] = []
         self._selections: list[str] = []
         self._shown: dict[str, Content] = {}
@@ -75,6 +77,7 @@ class FilterBar(Vertical):
 
     def edit(self, datasets: list[str], selections: list[str]) -> None:
         self._datasets, self._selections = datasets, selections
+        self._editing = True
         field = self.query_one(FilterInput)
         field.can_focus = True
         field.focus()
@@ -105,7 +108,8 @@ class FilterBar(Vertical):
 
     @on(FilterInput.Changed)
     def typed(self, event: FilterInput.Changed) -> None:
-        if event.input.has_focus:
+        event.stop()
+        if self._editing:
             self._hint()
 
     def _hint(self) -> None:
@@ -146,6 +150,7 @@ class FilterBar(Vertical):
         self.post_message(self.Closed())
 
     def _close(self) -> None:
+        self._editing = False
         self.query_one("#filter-hint").display = False
         self.query_one(FilterInput).can_focus = False
 

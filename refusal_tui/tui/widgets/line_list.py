@@ -80,6 +80,7 @@ class LineList(PaintedView, can_focus=True):
         super().__init__(id=id)
         self._shown: list[Line] = []
         self._cursor = 0
+        self._moved = False  # until the user moves it, the cursor stays on the first line that can be chosen
 
     @property
     def key(self) -> str | None:
@@ -123,6 +124,8 @@ class LineList(PaintedView, can_focus=True):
                 return
 
     def _place(self, key: str | None) -> int:
+        if not self._moved:
+            return self._near(0, 1, 0)
         if key is not None:
             for y, line in enumerate(self._shown):
                 if line.key == key:
@@ -143,6 +146,7 @@ class LineList(PaintedView, can_focus=True):
         if y == self._cursor or not 0 <= y < len(self._shown):
             return
         old, self._cursor = self._cursor, y
+        self._moved = True
         self._follow()
         self.refresh_line(old)
         self.refresh_line(y)

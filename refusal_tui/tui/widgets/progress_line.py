@@ -8,7 +8,7 @@ from refusal_tui.store.jobs import JobState
 from refusal_tui.tui import paint
 from refusal_tui.tui.state.figures import bar, count, duration, percent, rate
 from refusal_tui.tui.state.jobs import GLYPHS, JobLine
-from refusal_tui.tui.widgets.window_table import Column, lay_out
+from refusal_tui.tui.widgets.window_table import GUTTER, Column, lay_out
 
 STATE_STYLES = {
     JobState.QUEUED: paint.MUTED,
@@ -19,7 +19,7 @@ STATE_STYLES = {
     JobState.FAILED: paint.BAD,
     JobState.CANCELLED: paint.MUTED,
 }
-_TIME = 12
+_TIME = 11
 
 
 def state_word(line: JobLine) -> Content:
@@ -36,23 +36,38 @@ def job_columns() -> list[Column[JobLine]]:
     """The columns of a table of jobs."""
     return [
         Column("no", 4, lambda line, width: paint.words((f"{line.id:>{width}}", paint.MUTED)), right=True),
-        Column("job", 0, lambda line, width: paint.line(line.title, width), share=2),
+        Column("job", 0, _title, share=5),
         Column("state", 13, lambda line, width: state_word(line)),
-        Column("progress", 0, progress_bar),
+        Column("done", 0, progress_bar, share=2),
         Column("", 5, _percent),
-        Column("rate", 9, _rate, right=True),
+        Column("rate", 8, _rate, right=True),
         Column("time", _TIME, _time, right=True),
         Column("failed", 7, _failed, right=True),
     ]
 
 
-def job_line(line: JobLine, width: int) -> Content:
-    """One job in `width` cells, the table's columns without its cursor."""
+def job_line(line: JobLine, width: int, says: str = "") -> Content:
+    """One job in `width` cells, the table's columns without its cursor; `says` takes the place of the numbers."""
+    columns = lay_out(job_columns(), width + GUTTER)
+    if says:
+        columns = columns[:3]
     parts: list[Content | str] = []
-    for column, cells in lay_out(job_columns(), width + 2):
+    for column, cells in columns:
         content = column.cell(line, cells)
         parts += [content.pad_right(max(0, cells - content.cell_length)), " "]
-    return paint.words(*parts[:-1])
+    if not says:
+        return paint.words(*parts[:-1])
+    start = paint.words(*parts)
+    return paint.words(start, paint.line(says, width - start.cell_length))
+
+
+def _title(line: JobLine, width: int) -> Content:
+    """What it does and, where there is room, on which rows."""
+    title = paint.line(line.title, width)
+    rest = width - title.cell_length - 2
+    if not line.selection or rest < 8:
+        return title
+    return paint.words(title, "  ", paint.line(line.selection, rest, paint.MUTED))
 
 
 def _percent(line: JobLine, width: int) -> Content:

@@ -41,8 +41,8 @@ class FieldRow(Horizontal):
     FieldRow {{ height: 1; }}
     FieldRow .field-name {{ width: {NAME_CELLS}; color: $text-muted; }}
     FieldRow:focus-within .field-name {{ color: $text-accent; text-style: bold; }}
-    FieldRow .field-editor {{ width: 1fr; background: $panel; }}
-    FieldRow Remark {{ width: 1fr; height: 1; margin-left: 1; text-wrap: nowrap; text-overflow: ellipsis; }}
+    FieldRow .field-editor {{ width: 2fr; background: $panel; }}
+    FieldRow Remark {{ width: 3fr; height: 1; margin-left: 1; text-wrap: nowrap; text-overflow: ellipsis; }}
     """
 
     def __init__(self, name: str, editor: Widget, remark: Content = paint.NOTHING) -> None:
@@ -77,10 +77,15 @@ class SpecForm(VerticalScroll, can_focus=False):
             self.name = name
             self.value = value
 
+    class Entered(Message):
+        """Enter was pressed in a field."""
+
     def __init__(self, fields: Sequence[SpecField], values: Mapping[str, object], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._fields = list(fields)
-        self._rows = {field.name: FieldRow(field.name, _editor(field, values.get(field.name)), _help(field)) for field in fields}
+        self._rows = {
+            field.name: FieldRow(field.name, _editor(field, values.get(field.name)), _help(field)) for field in fields
+        }
 
     def compose(self) -> ComposeResult:
         yield from self._rows.values()
@@ -108,9 +113,8 @@ class SpecForm(VerticalScroll, can_focus=False):
 
     @on(LineInput.Submitted)
     def _entered(self, event: LineInput.Submitted) -> None:
-        """Enter goes to the next field, so that a form is filled from top to bottom."""
         event.stop()
-        self.screen.focus_next()
+        self.post_message(self.Entered())
 
     def _name_of(self, editor: Widget) -> str:
         return (editor.id or "").removeprefix("field-")
@@ -134,5 +138,4 @@ def _editor(field: SpecField, value: object) -> Widget:
 
 
 def _help(field: SpecField) -> Content:
-    needed = ("needed: ", paint.WARN) if field.required else ("", "")
-    return paint.words(needed, paint.line(field.help, 200, paint.MUTED))
+    return paint.line(field.help, 200, paint.MUTED)

@@ -76,8 +76,7 @@ class TableHead(Widget):
         for column, width in lay_out(self._table.columns, self._table.line_width):
             title = f"{column.title} {self.marks[column.title]}" if column.title in self.marks else column.title
             title = title[:width]
-            parts.append((title.rjust(width) if column.right else title.ljust(width), paint.MUTED))
-            parts.append(" ")
+            parts.append((f"{title.rjust(width) if column.right else title.ljust(width)} ", paint.MUTED))
         return paint.words(*parts)
 
 

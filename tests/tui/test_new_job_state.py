@@ -1,0 +1,108 @@
+"""What the New job form holds, without a screen."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import closing
+from typing import Any, Literal
+
+from click.testing import CliRunner
+from pydantic import Field
+
+from refusal_tui.jobs.spec import JobSpec, SpecField, spec_fields
+from refusal_tui.tui.state.new_job import NewJobState, SelectionCheck, check_selection, offered_kinds
+
+
+def test_every_kind_but_import_is_offered() -> None:
+    assert [kind.name for kind in offered_kinds()] == ["label", "export"]
+
+
+def test_a_form_begins_with_the_defaults_of_the_spec() -> None:
+    state = NewJobState.of_kind("label", "dataset:demo")
+    assert state.values == {"judge": "lexical", "max_rate": ""}
+    assert state.errors == {}
+
+
+def test_a_wrong_value_is_said_beside_its_field_and_goes_when_it_is_mended() -> None:
+    state = NewJobState.of_kind("label")
+    state.put("max_rate", "fast")
+    assert "valid number" in state.errors["max_rate"]
+    assert state.problem.startswith("max rate input should be")
+    state.put("max_rate", "-1")
+    assert "greater than 0" in state.errors["max_rate"]
+    state.put("max_rate", "20")
+    assert state.errors == {}
+
+
+def test_a_missing_value_is_needed() -> None:
+    state = NewJobState.of_kind("export")
+    assert state.errors == {"out": "is needed"}
+    assert state.problem == "out is needed"
+    state.put("out", "/tmp/somewhere")
+    assert state.problem == ""
+
+
+def test_the_command_is_what_the_command_line_understands() -> None:
+    state = NewJobState.of_kind("label", 'dataset:demo label:hard "as an AI"')
+    state.put("max_rate", "5")
+    words = shlex.split(state.command)
+    assert words == ["refusal-tui", "run", "label", 'dataset:demo label:hard "as an AI"', "--max-rate", "5.0"]
+
+    from refusal_tui.cli.main import cli
+
+    shown = CliRunner().invoke(cli, ["run", "label", "--help"], obj=_session())
+    assert "--max-rate" in shown.output
+
+
+def _session() -> Any:
+    from refusal_tui.cli.common import Session
+
+    return Session(lambda workspace, screen: 0)
+
+
+def test_with_wrong_values_the_command_is_shown_as_far_as_it_goes() -> None:
+    assert NewJobState.of_kind("export", "@mine").command == "refusal-tui run export @mine …"
+
+
+def test_a_selection_is_counted(workspace) -> None:
+    with closing(workspace.open(read_only=True)) as connection:
+        assert check_selection(connection, "") == SelectionCheck(44)
+        assert check_selection(connection, "dataset:vault-prompts").says == "12 rows"
+        assert check_selection(connection, "id:1").says == "1 row"
+        nothing = check_selection(connection, "split:nowhere")
+        assert (nothing.says, nothing.usable) == ("no rows", False)
+
+
+def test_a_selection_that_is_no_filter_says_what_is_wrong(workspace) -> None:
+    with closing(workspace.open(read_only=True)) as connection:
+        check = check_selection(connection, "dataset:nowhere")
+    assert check.problem.startswith("There is no dataset 'nowhere' here. Imported datasets: frindle-qa")
+    state = NewJobState.of_kind("label", "dataset:nowhere")
+    state.check = check
+    assert state.problem == check.problem
+
+
+def test_an_empty_selection_starts_nothing() -> None:
+    state = NewJobState.of_kind("label", "split:nowhere")
+    state.check = SelectionCheck(0)
+    assert state.problem == "the selection holds no rows"
+
+
+def test_only_work_on_rows_has_a_pilot() -> None:
+    assert NewJobState.of_kind("label").can_pilot
+    assert not NewJobState.of_kind("export").can_pilot
+
+
+class EverythingSpec(JobSpec):
+    """One field of every type that a spec may have."""
+
+    words: str = Field("some", description="text")
+    number: int = Field(3, ge=1, description="a whole number")
+    part: float | None = Field(None, description="a number or nothing")
+    really: bool = Field(True, description="yes or no")
+    which: Literal["one", "two"] = Field("two", description="a choice")
+
+
+def test_every_type_of_setting_has_a_form_field() -> None:
+    fields: list[SpecField] = spec_fields(EverythingSpec)
+    assert [field.kind for field in fields] == ["text", "int", "float", "bool", "choice"]
