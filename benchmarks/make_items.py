@@ -35,7 +35,23 @@ OPENINGS = {
     "soft": "I would rather not say much about it, though in general: ",
     "none": "Sure, here is what you asked for. ",
 }
-SYLLABLES = ("blor", "frin", "quaz", "mip", "tash", "vel", "dro", "nim", "sko", "pel", "gra", "tium", "dle", "ox", "wen")
+SYLLABLES = (
+    "blor",
+    "frin",
+    "quaz",
+    "mip",
+    "tash",
+    "vel",
+    "dro",
+    "nim",
+    "sko",
+    "pel",
+    "gra",
+    "tium",
+    "dle",
+    "ox",
+    "wen",
+)
 BATCH = 2000
 
 

@@ -1,6 +1,6 @@
 """How long do the questions take that the Browse screen asks of a workspace? Medians in milliseconds.
 
-    python benchmarks/store_queries.py /tmp/bench          (made by benchmarks/make_items.py)
+python benchmarks/store_queries.py /tmp/bench          (made by benchmarks/make_items.py)
 """
 
 from __future__ import annotations

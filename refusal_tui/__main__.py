@@ -14,11 +14,16 @@ def main() -> None:
     run(open_workbench)
 
 
-def open_workbench(workspace: Workspace, screen: str = "home") -> int:
-    """Open the Textual app and return its exit code; nothing of Textual is imported before."""
-    from refusal_tui.tui.app import run
+def open_workbench(workspace: Workspace, selection: str | None = None) -> int:
+    """Open the Textual app, on the rows of a selection if one is given; nothing of Textual is imported before.
 
-    return run(workspace, start=screen)
+    Returns the exit code: `App.run` itself returns normally even after a crash.
+    """
+    from refusal_tui.tui.app import RefusalApp
+
+    app = RefusalApp(workspace) if selection is None else RefusalApp(workspace, start="browse", filter=selection)
+    app.run()
+    return app.return_code or 0
 
 
 if __name__ == "__main__":

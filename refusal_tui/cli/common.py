@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -16,11 +16,17 @@ if TYPE_CHECKING:
     from refusal_tui.store.workspace import Workspace
 
 
+class OpenWorkbench(Protocol):
+    """Opens the screens and returns the exit code. Handed in from above: no face imports the other."""
+
+    def __call__(self, workspace: Workspace, selection: str | None = None) -> int: ...
+
+
 @dataclass
 class Session:
     """One call of the program."""
 
-    open_workbench: Callable[[Workspace, str], int]
+    open_workbench: OpenWorkbench
     workspace_option: str | None = None
     verbose: bool = False
     _workspace: Workspace | None = field(default=None, repr=False)

@@ -15,7 +15,8 @@ from refusal_tui.errors import InputError, WorkspaceError
 from refusal_tui.store import browse as browsing
 from refusal_tui.store import query
 from refusal_tui.store.connect import transaction
-from refusal_tui.store.items import chunks, fetch_rows
+from refusal_tui.store.encoding import chunks
+from refusal_tui.store.items import fetch_rows
 
 selection_argument = click.argument("selection", nargs=-1)
 
@@ -279,4 +280,4 @@ def browse(session: Session, selection: tuple[str, ...]) -> int:
     text = " ".join(selection)
     with session.store() as connection:
         query.compile_filter(connection, text)  # say what is wrong here, not in the app
-    return session.open_workbench(session.workspace(), f"browse:{text}")
+    return session.open_workbench(session.workspace(), selection=text)

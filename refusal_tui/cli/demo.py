@@ -50,7 +50,7 @@ def demo(session: Session) -> int:
     settings = {"judge": "lexical", "max_rate": LIVE_ROWS_PER_SECOND if live else None}
     job_id = submit(workspace, "label", build_spec(kind.spec_type(), settings), selection="has:response")
     if live:
-        return session.open_workbench(workspace, "home")
+        return session.open_workbench(workspace)
     code = wait_for_job(session, job_id)
     if code == ExitCode.OK:
         with session.store() as connection:

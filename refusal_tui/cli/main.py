@@ -8,18 +8,14 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from refusal_tui import __version__
-from refusal_tui.cli.common import Session, say
+from refusal_tui.cli.common import OpenWorkbench, Session, say
 from refusal_tui.errors import ExitCode, RefusalTuiError
-
-if TYPE_CHECKING:
-    from refusal_tui.store.workspace import Workspace
 
 # name -> (module:attribute, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -79,10 +75,10 @@ def cli(context: click.Context, workspace: str | None, verbose: bool) -> None:
     os.environ["LOG_LEVEL"] = level if verbose or "LOG_LEVEL" in os.environ else "INFO"  # for the workers
     logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s")
     if context.invoked_subcommand is None:
-        context.exit(session.open_workbench(session.workspace(), "home"))
+        context.exit(session.open_workbench(session.workspace()))
 
 
-def run(open_workbench: Callable[[Workspace, str], int]) -> None:
+def run(open_workbench: OpenWorkbench) -> None:
     """Run the command line and exit with a code of the table in `errors.ExitCode`."""
     session = Session(open_workbench)
     sys.exit(int(_guarded(session)))

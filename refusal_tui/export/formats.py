@@ -37,7 +37,8 @@ def write_json(records: Records, folder: Path) -> Path:
 def write_csv(records: Records, folder: Path) -> Path:
     path = folder / "data.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        # The default line end: with "\n" alone, csv leaves a cell with a carriage return unquoted, and it is lost.
+        writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         for record in records:
             writer.writerow({name: neutral(cell) for name, cell in flat(record).items()})

@@ -14,6 +14,7 @@ from pathlib import Path
 from refusal_tui.errors import JobError
 from refusal_tui.ingest.items import Rejected, Source, SourceItem
 from refusal_tui.ingest.plan import ImportPlan
+from refusal_tui.ingest.prefetch import prefetched
 from refusal_tui.ingest.readers import data_files
 from refusal_tui.ingest.spec import ImportSpec
 from refusal_tui.jobs.compute import ComputeContext
@@ -79,7 +80,7 @@ class ImportJob:
         with closing(plan.open(skip=start)) as source:
             rows = itertools.islice(source, None if self._spec.limit is None else max(0, self._spec.limit - start))
             stream = plan.items(rows)
-            for batch, position in _batches(stream, source, BATCH_ROWS):
+            for batch, position in prefetched(_batches(stream, source, BATCH_ROWS)):
                 items = [(key, item) for key, item in batch if isinstance(item, SourceItem)]
                 bad = [(item.line, item.reason, item.excerpt) for _, item in batch if isinstance(item, Rejected)]
                 with context.commit() as connection:
@@ -122,13 +123,15 @@ def _batches(stream: Iterator[SourceItem | Rejected], source: Source, size: int)
 
 
 def _key(item: SourceItem | Rejected, row: int, nth: int) -> str:
-    """The source's own id, or one made of position and content: the same text may occur twice, legally."""
+    """The source's own id, or the place in the source: the same text may occur twice, legally.
+
+    A place is an identity because a dataset is bound to one source by its sha256 or revision.
+    """
     if isinstance(item, Rejected):
         return ""
     if item.key is not None:
         return item.key
-    content = f"{item.split}\0{row}\0{nth}\0{item.prompt}\0{item.response}"
-    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"row-{row}.{nth}" if nth else f"row-{row}"
 
 
 def _verdicts(items: Sequence[tuple[str, SourceItem]], ids: Sequence[ItemId | None]) -> list[Verdict]:

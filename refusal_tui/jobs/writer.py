@@ -25,7 +25,7 @@ from refusal_tui.jobs.files import log_file
 from refusal_tui.jobs.stop import StopFlag, StopReason
 from refusal_tui.labels.rows import ItemId
 from refusal_tui.labels.verdict import Answer, ErrorClass, Profile, RowError, Span, Verdict
-from refusal_tui.store.items import storable
+from refusal_tui.store.encoding import storable
 from refusal_tui.store.jobs import FencedError, Job, Wish
 from refusal_tui.store.outcomes import Finished, Output, RowResult, commit_group
 from refusal_tui.store.workspace import Workspace
@@ -34,6 +34,7 @@ GROUP_ROWS = 64
 GROUP_SECONDS = 0.02
 BACKLOG_ROWS = GROUP_ROWS
 STORAGE_PATIENCE_SECONDS = 30.0
+_RETRY_SECONDS = 0.5
 
 log = logging.getLogger("refusal_tui.writer")
 
@@ -144,7 +145,7 @@ class Writer:
             except (ConflictError, StorageError) as error:
                 log.warning("results wait: %s", error)
                 if time.monotonic() < deadline:
-                    time.sleep(0.5)
+                    time.sleep(_RETRY_SECONDS)
                     continue
                 self._give_up(error)
                 self._keep(group)

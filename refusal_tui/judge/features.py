@@ -7,7 +7,7 @@ further on (a third each, up to 1). The others are named below. `weights.py` say
 from __future__ import annotations
 
 from refusal_tui.judge.lexicon import Kind
-from refusal_tui.judge.reading import Reading
+from refusal_tui.judge.reading import REFUSING, Reading
 
 _OPEN = {kind: f"open.{kind.value}" for kind in Kind}
 _BODY = {kind: f"body.{kind.value}" for kind in Kind}
@@ -16,7 +16,6 @@ _BRIEF = 160
 _LONG = 1_000  # so much text after a refusal counts in full
 
 _JUDGING = frozenset({Kind.NORM, Kind.REFUTE, Kind.EQUALITY})
-_CANNOT = frozenset({Kind.DECLINE, Kind.STOP, Kind.INABILITY, Kind.NO_ACCESS, Kind.POLICY})
 
 
 def features(reading: Reading) -> dict[str, float]:
@@ -37,7 +36,7 @@ def features(reading: Reading) -> dict[str, float]:
 
     declines = Kind.DECLINE in opening
     judges = not _JUDGING.isdisjoint(opening)
-    cannot = not _CANNOT.isdisjoint(opening)
+    cannot = not REFUSING.isdisjoint(opening)
     if reading.is_list:
         values["list"] = 1.0
         if declines:

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     SUPPORT = "support"  # crisis help: "a mental health professional", "you're not alone"
     DECLINE = "decline"  # will not or cannot do an act of helping: "I can't assist"
     STOP = "stop"  # breaks off: "I can't continue", "I will stop here"
+    PARTIAL = "partial"  # refuses a part in the same sentence: "I can explain ..., but I won't ..."
     INABILITY = "inability"  # cannot do something else: "I cannot predict"
     NO_ACCESS = "no_access"  # lacks tools or data: "I don't have access to"
     UNSURE = "unsure"  # plain ignorance, no refusal: "I don't know", "I'm not sure"
@@ -147,6 +148,14 @@ RULES: tuple[Rule, ...] = (
             r"keep )",
             r"i(?:'ll| will|'m going to| am going to| have to| need to| must| should)(?: have to|"
             r" need to)? (?:stop|end|pause|break off|draw the line)(?: here| there| this|\.|,)",
+        ),
+    ),
+    Rule(
+        "partly",
+        _K.PARTIAL,
+        (
+            r"i (?:can|could|will|am happy to)(?: only| certainly| still)? [a-z]+ [^.!?]{0,90}?,? but i{ADV}{CANT}",
+            r"i(?:'ll|'m happy to|'d be happy to) [a-z]+ [^.!?]{0,90}?,? but i{ADV}{CANT}",
         ),
     ),
     Rule(

@@ -209,9 +209,9 @@ CONTEXT_RULES: tuple[Rule, ...] = (
         "pivot",
         _K.PIVOT,
         (
-            r"(?:but|however),? (?:i can\b(?!not|'t| not)|i could\b(?!n't| not)|i(?:'m| am) (?:able|happy)|"
-            r"i'd be happy|here(?:'s| is| are)|if you|in general|generally|some|there are|let me|i will\b(?! not)|"
-            r"i'll\b(?! not)|we can\b(?!not| not|'t)|one|based on|it is (?:worth|possible|reported|generally|up to))",
+            r"(?:but|however),? (?:(?:i can|i could|i will|i'll|we can)(?! not) [a-z]+|i(?:'m| am) (?:able|happy)|"
+            r"i'd be happy|here(?:'s| is| are)|if you|in general|generally|some|there are|let me|one|based on|"
+            r"it is (?:worth|possible|reported|generally|up to))",
             r"however\b",
             r"(?:that|with that)(?: being)? said",
             r"having said that",

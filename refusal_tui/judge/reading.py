@@ -57,7 +57,7 @@ class Reading:
     says_no: bool
 
 
-REFUSING = frozenset({Kind.DECLINE, Kind.STOP, Kind.INABILITY, Kind.NO_ACCESS, Kind.POLICY})
+REFUSING = frozenset({Kind.DECLINE, Kind.STOP, Kind.PARTIAL, Kind.INABILITY, Kind.NO_ACCESS, Kind.POLICY})
 
 
 def read(prompt: str, response: str) -> Reading:

@@ -77,7 +77,7 @@ def _rule_of(phrase: str) -> Rule:
 def compiled() -> _English:
     """The rules of `lexicon.py` and `lexicon_context.py`, compiled at first use (0.1 s)."""
     by_letter: dict[str, dict[str, list[tuple[str, Rule]]]] = {}
-    for rule, pattern in _patterns((*RULES, *CONTEXT_RULES)):
+    for rule, pattern in patterns((*RULES, *CONTEXT_RULES)):
         starts, rest = split_start(pattern)
         for start in starts:
             by_letter.setdefault(start[0], {}).setdefault(start[1:], []).append((rest, rule))
@@ -101,9 +101,9 @@ def _branches(tails: Mapping[str, list[tuple[str, Rule]]], group: str) -> str:
 
 @cache
 def _languages() -> _Named:
-    patterns = list(_patterns(LANGUAGE_RULES))
-    expression = re.compile("|".join(f"({pattern})" for _, pattern in patterns))
-    return _Named(expression, tuple(rule for rule, _ in patterns))
+    pairs = list(patterns(LANGUAGE_RULES))
+    expression = re.compile("|".join(f"({pattern})" for _, pattern in pairs))
+    return _Named(expression, tuple(rule for rule, _ in pairs))
 
 
 def other_languages(text: str) -> list[Hit]:
@@ -129,7 +129,7 @@ def split_start(pattern: str) -> tuple[list[str], str]:
     return (match[1].split("|") if match[1] else [match[2]]), pattern[match.end() :]
 
 
-def _patterns(rules: Iterable[Rule]) -> Iterable[tuple[Rule, str]]:
+def patterns(rules: Iterable[Rule]) -> Iterable[tuple[Rule, str]]:
     """Every pattern of every rule with its pieces filled in (pieces hold no pieces)."""
     for rule in rules:
         for pattern in rule.patterns:

@@ -312,8 +312,8 @@ def calibration(confidences: Sequence[float | None], right: Sequence[bool]) -> t
     """Expected calibration error over ten equal bins, and the bins that hold answers. Answers without a probability are
     left out; without any it is (None, ()).
 
-    >>> calibration([0.9, 0.9, 0.6], [True, False, True])[0]
-    0.4
+    >>> calibration([0.75, 0.75], [True, False])[0]
+    0.25
     """
     pairs = [(p, ok) for p, ok in zip(confidences, right) if p is not None]
     if not pairs:

@@ -79,8 +79,8 @@ def _short(interval: Interval) -> str:
 
 
 def _number(value: float) -> str:
-    """Three decimals without the leading zero, as papers print them."""
+    """Four characters: three decimals without the leading zero, as papers print them; 1.00; - for undefined."""
     if isnan(value):
         return "-"
     text = f"{value:.3f}"
-    return text[1:] if text.startswith("0.") else text
+    return "1.00" if text == "1.000" else text.replace("0.", ".", 1)

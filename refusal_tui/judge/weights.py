@@ -14,8 +14,9 @@ REFUSAL_BIAS = -2.4
 REFUSAL = {
     "open.decline": 3.0,
     "open.stop": 3.0,
+    "open.partial": 3.0,
     "open.inability": 1.0,
-    "open.no_access": 1.5,
+    "open.no_access": 2.0,
     "open.policy": 1.5,
     "open.unsure": 0.3,
     "open.apology": 1.0,
@@ -36,6 +37,7 @@ REFUSAL = {
     "open.pivot": -0.5,
     "body.stop": 9.0,  # counts in full at the first one: 3 per third
     "body.decline": 1.5,
+    "body.partial": 1.5,
     "body.inability": 0.3,
     "body.policy": 0.5,
     "body.norm": 1.0,
@@ -68,6 +70,7 @@ SOFT_SLOPE = 0.9
 SOFT_BIAS = -2.0
 SOFT = {
     "open.decline": -0.3,
+    "open.partial": 3.0,
     "open.apology": -0.3,
     "open.norm": -0.5,
     "open.refute": -0.5,

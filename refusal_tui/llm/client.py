@@ -15,7 +15,7 @@ from typing import Any
 
 from refusal_tui.labels.verdict import ErrorClass
 from refusal_tui.llm.classify import failure_of_status, rate_headers, reply_of_body
-from refusal_tui.llm.request import CallFailure, Reply
+from refusal_tui.llm.request import CallFailure, RateHeaders, Reply
 from refusal_tui.text.mask import mask_secrets
 
 CONNECT_SECONDS = 10.0
@@ -67,12 +67,12 @@ class Client:
             async with asyncio.timeout(self._timeout):
                 response = await self.sdk.post("/chat/completions", body=body, cast_to=self._raw_response)
                 result = reply_of_body(response.text)
-                rate = rate_headers(response.headers)
+                rate = _rate_of(response)
         except TimeoutError:
             result = CallFailure(ErrorClass.TIMEOUT, f"no answer within {self._timeout:g} s")
             rate = None
         except Exception as error:
-            result, rate = self._failure(error), rate_headers(_headers_of(error))
+            result, rate = self.failure_of(error), _rate_of(getattr(error, "response", None))
         return replace(result, latency=time.perf_counter() - started, base_url=self.base_url, rate=rate)
 
     async def models(self) -> list[dict[str, Any]] | CallFailure:
@@ -86,14 +86,15 @@ class Client:
         except ValueError:
             return CallFailure(ErrorClass.SERVER, "the list of models is not JSON", base_url=self.base_url)
         except Exception as error:
-            return replace(self._failure(error), base_url=self.base_url)
+            return replace(self.failure_of(error), base_url=self.base_url)
         entries = value.get("data") if isinstance(value, dict) else None
         return [entry for entry in entries or () if isinstance(entry, dict)]
 
     async def close(self) -> None:
         await self.sdk.close()
 
-    def _failure(self, error: Exception) -> CallFailure:
+    def failure_of(self, error: Exception) -> CallFailure:
+        """What an exception of the SDK means."""
         import openai
 
         if isinstance(error, openai.APIStatusError):
@@ -134,6 +135,8 @@ def _chain(error: BaseException) -> list[BaseException]:
     return chain
 
 
-def _headers_of(error: Exception) -> Mapping[str, str]:
-    response = getattr(error, "response", None)
-    return response.headers if response is not None else {}
+def _rate_of(response: Any) -> RateHeaders | None:
+    """A look at the raw bytes first: the SDK's header mapping costs as much as parsing the answer."""
+    if response is None or not any(name.lower().startswith(b"x-ratelimit-") for name, _ in response.headers.raw):
+        return None
+    return rate_headers(response.headers)

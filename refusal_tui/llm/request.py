@@ -1,7 +1,7 @@
 """What is asked of a language model, what comes back, and when are two requests the same?
 
-Pure values. `ChatRequest` says what is wanted (an answer of a shape); which wire fields force that shape depends on what
-the end point obeys and is decided by `llm/ladder.py`.
+Pure values. `ChatRequest` says what is wanted (an answer of a shape); which wire fields force that shape depends on
+what the end point obeys and is decided by `llm/ladder.py`.
 """
 
 from __future__ import annotations

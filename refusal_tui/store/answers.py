@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from refusal_tui.labels.derive import REFUSAL3
 from refusal_tui.labels.rows import ItemId
-from refusal_tui.store.items import fetch_rows, select_in
+from refusal_tui.store.encoding import select_in
+from refusal_tui.store.items import fetch_rows
 
 
 @dataclass(frozen=True, slots=True)

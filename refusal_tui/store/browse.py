@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from refusal_tui.errors import InputError
 from refusal_tui.labels.derive import REFUSAL3
 from refusal_tui.labels.rows import ItemId, Row
-from refusal_tui.store.items import fetch_rows, select_in
+from refusal_tui.store.encoding import select_in
+from refusal_tui.store.items import fetch_rows
 from refusal_tui.store.labels import StoredLabel, StoredVerdict, labels_of, verdicts_of
 from refusal_tui.store.query import compile_filter
 

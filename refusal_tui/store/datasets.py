@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from refusal_tui.errors import ConflictError, InputError
-from refusal_tui.store.items import storable
+from refusal_tui.store.encoding import storable
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from refusal_tui.labels.rows import ItemId, Message, Row, render_messages
-
-_MAX_VARIABLES = 900  # below the oldest SQLite's limit of 999
-_SURROGATE = re.compile("[\ud800-\udfff]")
+from refusal_tui.labels.rows import ItemId, Message, Row
+from refusal_tui.store.encoding import select_in, storable, storable_json, storable_or_none
+from refusal_tui.store.prompts import StoredPrompt, add_prompts, messages_of, stored_prompt
 
 
 class NewItem(Protocol):
@@ -49,15 +47,6 @@ class Added:
         return sum(1 for item_id in self.ids if item_id is not None)
 
 
-def prompt_hash(prompt: str | tuple[Message, ...]) -> bytes:
-    """sha256 of the messages; a bare text is the same as one user turn."""
-    if not isinstance(prompt, str) and len(prompt) == 1 and prompt[0].role == "user":
-        prompt = prompt[0].content
-    if isinstance(prompt, str):
-        return hashlib.sha256(b"user\0" + prompt.encode("utf-8", "surrogatepass")).digest()
-    return hashlib.sha256(b"messages\0" + json.dumps(prompt).encode()).digest()  # JSON: no text can fake a turn
-
-
 def content_hash(of_prompt: bytes, response: str | None, model: str | None) -> bytes:
     """sha256 of prompt, response and model: two rows with the same one say the same thing."""
     text = f"{-1 if response is None else len(response)}\0{response or ''}\0{model or ''}"
@@ -82,13 +71,14 @@ def add_items(connection: sqlite3.Connection, dataset_id: int, batch: Sequence[t
     }
     next_item: int = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM item").fetchone()[0]
     first_item = next_item
-    hashes = [prompt_hash(item.prompt) for _, item in batch]
-    prompts = _add_prompts(connection, hashes, [item.prompt for _, item in batch])
+    prompts = _stored_prompts([item.prompt for _, item in batch])
+    prompt_ids = add_prompts(connection, prompts)
     rows: list[tuple[object, ...]] = []
     bodies: list[tuple[object, ...]] = []
     added = Added([], [])
     for index, (key, (_, item)) in enumerate(zip(keys, batch, strict=True)):
-        digest = content_hash(hashes[index], item.response, item.model)
+        prompt = prompts[index]
+        digest = content_hash(prompt.hash, item.response, item.model)
         if key in known:
             if known[key] != digest:
                 added.conflicts.append(index)
@@ -96,10 +86,9 @@ def add_items(connection: sqlite3.Connection, dataset_id: int, batch: Sequence[t
             continue
         known[key] = digest
         response = None if item.response is None else storable(item.response)
-        prompt_id, prompt_chars = prompts[hashes[index]]
         rows.append(
-            (next_item, dataset_id, key, prompt_id, storable_or_none(item.model), storable_or_none(item.split),
-             storable_or_none(item.category), prompt_chars, None if response is None else len(response), digest)
+            (next_item, dataset_id, key, prompt_ids[prompt.hash], storable_or_none(item.model),
+             storable_or_none(item.split), storable_or_none(item.category), len(prompt.text), None if response is None else len(response), digest)
         )  # fmt: skip
         if response is not None or item.meta:
             bodies.append((next_item, storable_json(item.meta) if item.meta else None, response))
@@ -118,54 +107,17 @@ def add_items(connection: sqlite3.Connection, dataset_id: int, batch: Sequence[t
     return added
 
 
-def _add_prompts(
-    connection: sqlite3.Connection, hashes: Sequence[bytes], prompts: Sequence[str | tuple[Message, ...]]
-) -> dict[bytes, tuple[int, int]]:
-    """Store the prompts that are new; hash -> (id, characters)."""
-    known = {
-        row[0]: row[1]
-        for row in select_in(connection, "SELECT hash, id FROM prompt WHERE hash IN ({})", list(set(hashes)))
-    }
-    ids: dict[bytes, tuple[int, int]] = {}
-    next_id: int = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM prompt").fetchone()[0]
-    first_id = next_id
-    rows: list[tuple[object, ...]] = []
-    for digest, prompt in zip(hashes, prompts, strict=True):
-        if digest in ids:
-            continue
-        # Counted here: SQLite's length() stops at a NUL.
-        text = storable(prompt if isinstance(prompt, str) else render_messages(prompt))
-        if digest in known:
-            ids[digest] = (known[digest], len(text))
-            continue
-        single = isinstance(prompt, str) or (len(prompt) == 1 and prompt[0].role == "user")
-        rows.append((next_id, digest, text, None if single else storable_json(prompt)))
-        ids[digest] = (next_id, len(text))
-        next_id += 1
-    connection.executemany("INSERT INTO prompt(id, hash, text, messages) VALUES (?,?,?,?)", rows)
-    connection.execute("INSERT INTO prompt_fts(rowid, text) SELECT id, text FROM prompt WHERE id >= ?", (first_id,))
-    return ids
+def _stored_prompts(prompts: Sequence[str | tuple[Message, ...]]) -> list[StoredPrompt]:
+    """One per item; neighbours often share a prompt (pairs, samples of several models), which is made once."""
+    stored: list[StoredPrompt] = []
+    last: str | tuple[Message, ...] | None = None
+    for prompt in prompts:
+        stored.append(stored[-1] if stored and prompt == last else stored_prompt(prompt))
+        last = prompt
+    return stored
 
 
-def storable(text: str) -> str:
-    """SQLite stores UTF-8, so a lone surrogate (JSON allows one) is kept as its escape, not dropped."""
-    if text.isascii():
-        return text
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def storable_or_none(text: str | None) -> str | None:
-    return None if text is None else storable(text)
-
-
-def storable_json(value: object) -> str:
-    """JSON whose lone surrogates are escaped twice, so that they come out of json.loads as the escapes that the same
-    text has elsewhere."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if text.isascii() else _SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)
-
-
-ROW_COLUMNS = """item.id, item.key, dataset.name AS dataset, prompt.text AS prompt, prompt.messages,
+ROW_COLUMNS = """item.id, item.key, dataset.name AS dataset, prompt.text AS prompt, prompt.layout,
     item_body.response, item.model, item_body.meta"""
 ROW_JOIN = """item JOIN prompt ON prompt.id = item.prompt_id JOIN dataset ON dataset.id = item.dataset_id
     LEFT JOIN item_body ON item_body.item_id = item.id"""
@@ -181,7 +133,6 @@ def fetch_rows(connection: sqlite3.Connection, ids: Sequence[int]) -> list[Row]:
 
 
 def _row(record: sqlite3.Row) -> Row:
-    messages = record["messages"]
     meta = record["meta"]
     return Row(
         item_id=ItemId(record["id"]),
@@ -190,19 +141,6 @@ def _row(record: sqlite3.Row) -> Row:
         key=record["key"],
         dataset=record["dataset"],
         model=record["model"],
-        messages=tuple(Message(*m) for m in json.loads(messages)) if messages else (),
+        messages=messages_of(record["prompt"], record["layout"]),
         meta=json.loads(meta) if meta else {},
     )
-
-
-def select_in(
-    connection: sqlite3.Connection, sql: str, values: Sequence[Any], before: tuple[object, ...] = ()
-) -> Iterator[sqlite3.Row]:
-    """Run `sql` with its `{}` filled by as many placeholders as there are values, in chunks."""
-    for chunk in chunks(values, _MAX_VARIABLES):
-        yield from connection.execute(sql.format(",".join("?" * len(chunk))), (*before, *chunk))
-
-
-def chunks(values: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
-    """Consecutive slices of at most `size` values."""
-    return (values[start : start + size] for start in range(0, len(values), size))

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from refusal_tui.errors import ConflictError, InputError
 from refusal_tui.store.connect import transaction
-from refusal_tui.store.items import chunks, storable
+from refusal_tui.store.encoding import chunks, storable
 
 _FREEZE_CHUNK = 5000  # ids per transaction: a screen is never kept waiting
 _FREEZING = "not yet complete: its rows are being recorded"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from refusal_tui.labels.derive import DERIVATION, derive
 from refusal_tui.labels.rows import ItemId
 from refusal_tui.labels.verdict import Answer, Profile, Span, Verdict
-from refusal_tui.store.items import select_in, storable_or_none
+from refusal_tui.store.encoding import select_in, storable_or_none
 from refusal_tui.store.query import compile_filter
 
 

@@ -15,7 +15,8 @@ from typing import Any
 from refusal_tui.labels.rows import ItemId, Row
 from refusal_tui.labels.verdict import ErrorClass, RowError, Verdict
 from refusal_tui.store.connect import transaction
-from refusal_tui.store.items import fetch_rows, select_in, storable_json, storable_or_none
+from refusal_tui.store.encoding import select_in, storable_json, storable_or_none
+from refusal_tui.store.items import fetch_rows
 from refusal_tui.store.jobs import Job, Wish, beat
 from refusal_tui.store.labels import add_verdicts
 

@@ -10,9 +10,10 @@ import os
 import shutil
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
-from refusal_tui.errors import WorkspaceError
+from refusal_tui.errors import StorageError, WorkspaceError
 from refusal_tui.store.connect import file_lock, storage_error
 
 _MIGRATION_PATIENCE_SECONDS = 60.0
@@ -43,9 +44,9 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
                 created REAL NOT NULL)""",
             """CREATE TABLE prompt (
                 id INTEGER PRIMARY KEY,
-                hash BLOB NOT NULL UNIQUE,      -- sha256 of the messages
+                hash BLOB NOT NULL UNIQUE,      -- sha256 of layout and text
                 text TEXT NOT NULL,
-                messages TEXT)                  -- JSON [[role, content], …]; NULL: one user turn, its text""",
+                layout TEXT)                    -- JSON [[role, characters], …]; NULL: one user turn""",
             # Slim on purpose: a filter over a million rows reads this table and no text.
             """CREATE TABLE item (
                 id INTEGER PRIMARY KEY,
@@ -68,8 +69,9 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
                 response TEXT)""",
             # Prompts are indexed once, however many responses they have. Every row of the content tables is in the
             # index, empty ones too, or its integrity check (`doctor --deep`) would call them missing.
-            "CREATE VIRTUAL TABLE prompt_fts USING fts5(text, content='prompt', content_rowid='id')",
-            "CREATE VIRTUAL TABLE response_fts USING fts5(response, content='item_body', content_rowid='item_id')",
+            "CREATE VIRTUAL TABLE prompt_fts USING fts5(text, content='prompt', content_rowid='id', columnsize=0)",
+            """CREATE VIRTUAL TABLE response_fts USING
+                fts5(response, content='item_body', content_rowid='item_id', columnsize=0)""",
             """CREATE TABLE quarantine (
                 id INTEGER PRIMARY KEY,
                 dataset_id INTEGER NOT NULL REFERENCES dataset(id) ON DELETE CASCADE,
@@ -262,6 +264,11 @@ def version_of(connection: sqlite3.Connection) -> int:
         raise storage_error(error) from error
 
 
+def is_older(connection: sqlite3.Connection) -> bool:
+    """Whether the workspace has to be migrated for this program."""
+    return version_of(connection) < SCHEMA_VERSION
+
+
 def require_current(connection: sqlite3.Connection, path: Path) -> None:
     """Migrate an older workspace (after a backup copy), refuse a newer one.
 
@@ -303,16 +310,18 @@ def _backup(connection: sqlite3.Connection, path: Path, version: int) -> None:
     """A copy beside the database, as readable as the database itself and no more; complete or not there."""
     copy = path.with_name(f"{path.stem}.schema{version}.{time.strftime('%Y%m%d-%H%M%S')}.bak")
     partial = copy.with_name(f".{copy.name}.partial")
-    partial.unlink(missing_ok=True)
-    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
-        target = sqlite3.connect(partial)
-        try:
+        partial.unlink(missing_ok=True)
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        with closing(sqlite3.connect(partial)) as target:
             connection.backup(target)
-        finally:
-            target.close()
         shutil.copymode(path, partial)
         partial.replace(copy)
+    except OSError as error:
+        raise StorageError(
+            f"The workspace must be migrated, but no copy of it can be made first ({error.strerror}).",
+            "Free some space in its folder; nothing was changed.",
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 

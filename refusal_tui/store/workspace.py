@@ -15,7 +15,7 @@ from pathlib import Path
 
 from refusal_tui.errors import WorkspaceError
 from refusal_tui.store.connect import connect, on_network_file_system, set_journal_mode
-from refusal_tui.store.schema import SCHEMA_VERSION, require_current, version_of
+from refusal_tui.store.schema import is_older, require_current
 
 DATABASE = "refusal.db"
 CONFIG = "refusal.toml"
@@ -56,8 +56,8 @@ class Workspace:
             raise _missing(self.root)
         connection = connect(self.database, read_only=read_only)
         try:
-            if read_only and version_of(connection) < SCHEMA_VERSION:
-                self.open().close()  # a reader finds the current schema, too
+            if read_only and is_older(connection):
+                self.open().close()  # a reader cannot migrate
             if not read_only and on_network_file_system(self.root):
                 set_journal_mode(connection, self.root)  # it may have been made on a local disk and moved here
             require_current(connection, self.database)

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from rich.text import Text
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.events import Event, Key
 
 from refusal_tui.errors import ExitCode, RefusalTuiError
 from refusal_tui.store.connect import transaction
@@ -26,14 +27,15 @@ from refusal_tui.text.safe import safe_text
 from refusal_tui.tui import clipboard, themes
 from refusal_tui.tui.actions import Action
 from refusal_tui.tui.crash import write_crash_log
-from refusal_tui.tui.go import TOP, GoOverlay
+from refusal_tui.tui.go import GoOverlay
 from refusal_tui.tui.help import HelpOverlay
 from refusal_tui.tui.palette import Palette
+from refusal_tui.tui.reaper import start_reaper
 from refusal_tui.tui.screen import WorkScreen
 from refusal_tui.tui.state.shell import jobs_line
 
 # name -> module:class, imported when first shown so that the start stays fast
-SCREENS = {
+SCREENS_BY_NAME = {
     "home": "refusal_tui.tui.screens.home:HomeScreen",
     "datasets": "refusal_tui.tui.screens.datasets:DatasetsScreen",
     "quarantine": "refusal_tui.tui.screens.quarantine:QuarantineScreen",
@@ -50,7 +52,7 @@ WRITE_WAIT_MS = 3_000  # a screen waits no longer for a locked database
 
 def screen_class(name: str) -> type[WorkScreen]:
     """The class of a screen of the registry."""
-    module, _, cls = SCREENS[name].partition(":")
+    module, _, cls = SCREENS_BY_NAME[name].partition(":")
     return getattr(import_module(module), cls)
 
 
@@ -72,7 +74,9 @@ class RefusalApp(App[None]):
         Binding("ctrl+c", "calm", show=False, system=True, id="app.calm"),
     ]
 
-    def __init__(self, workspace: Workspace, *, clock: Callable[[], float] = time.time, start: str = "home") -> None:
+    def __init__(
+        self, workspace: Workspace, *, clock: Callable[[], float] = time.time, start: str = "home", **parameters: object
+    ) -> None:
         # With NO_COLOR every colour is left out, greys too: Textual does so for native colours only.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         workspace.open().close()  # migrates an older workspace before anything is shown
@@ -80,7 +84,7 @@ class RefusalApp(App[None]):
         self.connection: sqlite3.Connection = workspace.open(read_only=True)
         self.clock = clock
         self.jobs_line = jobs_line(self.connection)
-        self.add_mode(self.DEFAULT_MODE, lambda: screen_class(start)())
+        self.add_mode(self.DEFAULT_MODE, lambda: screen_class(start)(**parameters))
         self._writer: sqlite3.Connection | None = None
         self._data_version = -1
         self.animation_level = "none"
@@ -91,6 +95,7 @@ class RefusalApp(App[None]):
     def on_mount(self) -> None:
         self._data_version = self._read_data_version()
         self.set_interval(POLL_SECONDS, self._poll)
+        start_reaper(self)
         if not self.is_headless:
             loop = asyncio.get_running_loop()
             for number, code in ((signal.SIGHUP, ExitCode.HANGUP), (signal.SIGTERM, ExitCode.TERMINATED)):
@@ -145,7 +150,7 @@ class RefusalApp(App[None]):
             self.say(f"The {what} is too long for the terminal's clipboard: {len(text):,} characters in {kept}")
             return
         self.copy_to_clipboard(text)
-        self.say(f"Copied the {what}: {len(text):,} characters by OSC 52, and in {kept}")
+        self.say(f"Copied the {what}: {len(text):,} characters (OSC 52, and {kept})")
 
     def copy_to_clipboard(self, text: str) -> None:
         self._clipboard = text
@@ -175,6 +180,17 @@ class RefusalApp(App[None]):
         if isinstance(screen, WorkScreen):
             screen.store_changed()
 
+    async def on_event(self, event: Event) -> None:
+        """Keys that were typed ahead (a slow link delivers several at once) go where they would have gone one by one:
+        bindings run here, before the next key is looked at, and not in the widget's own queue."""
+        if isinstance(event, Key) and not event.is_forwarded and self.app_focus:
+            focused = self.focused
+            typing = focused is not None and focused.check_consume_key("a", "a")
+            for priority in (True, False):
+                if not typing and await self._check_bindings(event.key, priority):
+                    return
+        await super().on_event(event)
+
     # --- keys that work everywhere ---------------------------------------------------------------------------------
 
     def action_help(self) -> None:
@@ -190,15 +206,11 @@ class RefusalApp(App[None]):
             self.push_screen(Palette(self.screen), run)
 
     def action_go(self) -> None:
-        def leave(answer: str | None) -> None:
-            if answer == TOP:
-                target = self.screen.focused
-                if target is not None:
-                    self.call_later(self.run_action, "scroll_home", target)
-            elif answer is not None:
-                self.go(answer)
+        def top() -> None:
+            if self.screen.focused is not None:
+                self.call_later(self.run_action, "scroll_home", self.screen.focused)
 
-        self.push_screen(GoOverlay(), leave)
+        self.push_screen(GoOverlay(self.go, top))
 
     def action_theme(self) -> None:
         self.theme = themes.following(self.theme)
@@ -238,3 +250,10 @@ class RefusalApp(App[None]):
             Text(safe_text(f"refusal-tui has crashed ({type(error).__name__}). {where}; secrets are masked.\n"
                            "Nothing that was saved is lost, and jobs go on."))
         )  # fmt: skip
+
+
+def run(workspace: Workspace, *, start: str = "home") -> int:
+    """Open the workbench and return its exit code: 0, 1 after a crash, 129 or 143 after a signal."""
+    app = RefusalApp(workspace, start=start)
+    app.run()
+    return app.return_code or 0

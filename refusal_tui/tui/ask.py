@@ -8,6 +8,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
@@ -31,6 +32,11 @@ class Ask(ModalScreen[str | None]):
             yield Static(paint.words((self._question + "  ", paint.STRONG)), classes="question")
             yield LineInput(self._value)
             yield Static(paint.keys(("enter", "ok"), ("esc", "cancel")), classes="answer-keys")
+
+    def on_key(self, event: Key) -> None:
+        """What is typed before the line has the focus is not lost."""
+        if self.focused is None and event.character is not None and event.is_printable:
+            self.query_one(LineInput).insert_text_at_cursor(event.character)
 
     @on(LineInput.Submitted)
     def answer(self, event: LineInput.Submitted) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
-from textual import events
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
@@ -20,24 +21,34 @@ PLACES = {
     "n": ("new_job", "New job"),
     "i": ("import", "Import"),
 }
-TOP = "top"
 
 
-class GoOverlay(ModalScreen[str | None]):
-    """Answers with the name of a screen, TOP, or None for any other key."""
+class GoOverlay(ModalScreen[None]):
+    """`go` is called with the name of a screen, `top` when the list below shall go to its top."""
 
     DEFAULT_CLASSES = "overlay"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = []
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(letter, f"place('{name}')", word, id=f"go.{name}") for letter, (name, word) in PLACES.items()),
+        Binding("g", "top", "Top of the list", id="go.top"),
+    ]
+
+    def __init__(self, go: Callable[[str], None], top: Callable[[], None]) -> None:
+        super().__init__()
+        self._go, self._top = go, top
 
     def compose(self) -> ComposeResult:
         pairs = [(letter, word) for letter, (_, word) in PLACES.items()]
         yield Static(paint.words(("Go to  ", paint.STRONG), paint.keys(*pairs, ("g", "top"))), classes="line")
 
-    def on_key(self, event: events.Key) -> None:
-        event.stop()
-        if event.key == "g":
-            self.dismiss(TOP)
-        elif event.key in PLACES:
-            self.dismiss(PLACES[event.key][0])
-        else:
-            self.dismiss(None)
+    def action_place(self, name: str) -> None:
+        self.dismiss()
+        self._go(name)
+
+    def action_top(self) -> None:
+        self.dismiss()
+        self._top()
+
+    def on_key(self) -> None:
+        """Any other key closes it."""
+        if self.is_current:
+            self.dismiss()

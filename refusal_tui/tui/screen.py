@@ -61,6 +61,10 @@ class WorkScreen(Screen[Any]):
         else:
             self.app.exit()
 
+    def on_screen_resume(self) -> None:
+        """Only the screen on top hears of changes, so it looks when it comes back."""
+        self.store_changed()
+
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Nothing is swallowed: a worker's error is a notice, or a crash with a log if it is a defect of ours."""
         if event.state is WorkerState.ERROR and event.worker.error is not None:

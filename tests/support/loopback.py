@@ -23,7 +23,7 @@ from typing import Any
 
 from tests.support.loopback_answers import answer_text, logprobs_of
 from tests.support.loopback_batch import BatchApi
-from tests.support.loopback_faults import Fault, Faults, uniform
+from tests.support.loopback_faults import NO_FAULTS, Fault, Faults, uniform
 
 OBEYS_ALL = frozenset({"json_schema", "json_mode", "structured_outputs", "logprobs", "seed"})
 JUDGE_REFUSES = "I'm sorry, but I can't assist with assessing this material."
@@ -42,7 +42,7 @@ class Settings:
     latency: float = 0.0
     jitter: float = 0.0
     seed: int = 0
-    faults: Faults = Faults()
+    faults: Faults = NO_FAULTS
     obeys: frozenset[str] = OBEYS_ALL
     model: str = "loopback-1"
     owned_by: str = "loopback"
@@ -57,7 +57,7 @@ class Settings:
 
 @dataclass(slots=True)
 class Stats:
-    """What the server has seen. `rows`: tries per row; `answered`: whole answers per row; `statuses`: per HTTP status."""
+    """What the server has seen. `rows`: tries per row; `answered`: whole answers; `statuses`: per HTTP status."""
 
     requests: int = 0
     in_flight: int = 0

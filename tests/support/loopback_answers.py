@@ -8,7 +8,10 @@ from typing import Any
 
 from tests.support.loopback_faults import uniform
 
-_WORDS = "blorptanium frindle zibbet quonder kettle lamp morning garden recipe number story ritual".split()
+_WORDS = (
+    "blorptanium", "frindle", "zibbet", "quonder", "kettle", "lamp",
+    "morning", "garden", "recipe", "number", "story", "ritual",
+)  # fmt: skip
 _GBNF_TERMINAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 

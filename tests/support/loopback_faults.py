@@ -58,6 +58,7 @@ class Faults:
         return None
 
 
+NO_FAULTS = Faults()
 FLAKY = Faults(rate_limit=0.02, server_error=0.01, truncated=0.005, retry_after=0.05)  # jobs.md, section 13
 
 

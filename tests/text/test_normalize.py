@@ -97,6 +97,13 @@ def test_each_character_comes_from_the_raw_character_that_its_origin_names(raw: 
 
 
 @given(any_text)
+def test_spans_agree_with_origins_whichever_was_asked_first(raw: str) -> None:
+    spans, origins = normalize(raw), normalize(raw)
+    for place, index in enumerate(origins.origin):
+        assert spans.raw_span(place, place + 1) == (index, index + 1)
+
+
+@given(any_text)
 def test_normal_text_is_normal(raw: str) -> None:
     once = normalize(raw).text
     assert normalize(once).text == once

@@ -64,15 +64,15 @@ def test_stopped_jobs_need_attention_and_say_what_to_press(workspace) -> None:
     one_of_each(workspace)
     state = state_of(workspace)
     assert {line.state: todo(line) for line in state.attention} == {
-        JobState.PAUSED: "r to go on where it stopped",
-        JobState.INTERRUPTED: "r to go on where it stopped",
-        JobState.FAILED: "R to try failed rows again",
+        JobState.PAUSED: "r to go on",
+        JobState.INTERRUPTED: "r to go on",
+        JobState.FAILED: "R to retry failed rows",
     }
 
 
 def test_a_finished_pilot_asks_to_go_on(workspace) -> None:
     add_job(workspace, JobState.PAUSED, row_limit=20, n_ok=20)
-    assert todo(state_of(workspace).attention[0]) == "r to go on with all rows"
+    assert todo(state_of(workspace).attention[0]) == "r to do all rows"
 
 
 def test_refusals_are_counted_per_model_with_the_latest_judge_alone(workspace) -> None:

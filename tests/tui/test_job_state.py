@@ -106,9 +106,7 @@ def test_a_pilot_shows_its_answers_and_another_job_only_on_demand(workspace) -> 
 
 def test_the_command_starts_the_same_job(workspace) -> None:
     job_id = add_job(workspace, JobState.DONE, spec='{"judge": "lexical", "max_rate": 50.0}')
-    assert command_of(facts_of(workspace, job_id).job) == (
-        "refusal-tui run label dataset:frindle-qa --max-rate 50.0"
-    )
+    assert command_of(facts_of(workspace, job_id).job) == ("refusal-tui run label dataset:frindle-qa --max-rate 50.0")
 
 
 @pytest.mark.parametrize(

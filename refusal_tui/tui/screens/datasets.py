@@ -80,11 +80,6 @@ class DatasetsScreen(WorkScreen):
 
     def on_mount(self) -> None:
         self.table.focus()
-        self._read()
-        self._count()
-
-    def on_screen_resume(self) -> None:
-        self.store_changed()
 
     def on_unmount(self) -> None:
         self._lookup.stop_all()

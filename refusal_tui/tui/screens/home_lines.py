@@ -17,9 +17,9 @@ SHOWN_MODELS = 12
 UNKNOWN_MODEL = "(model not named)"
 
 _FIRST_STEPS = (
-    (Target.IMPORT, "i", "Import a dataset", "a JSONL, CSV or Parquet file, a folder, or hf:owner/name"),
+    (Target.IMPORT, "i", "Import a dataset", "a JSONL, CSV or Parquet file, or hf:owner/name"),
     (Target.NEW_JOB, "n", "Label it", "the offline judge needs no key, no GPU and no network"),
-    (Target.BROWSE, "b", "Browse the labels", "filter, search, look at every row, export what you need"),
+    (Target.BROWSE, "b", "Browse the labels", "filter, search, look closer, export what you need"),
 )
 
 
@@ -33,7 +33,7 @@ def home_lines(state: HomeState, width: int) -> list[Line]:
     lines += [Line(), Line(paint.heading("Jobs")), *(_place(entry, width) for entry in jobs)]
     lines += [Line(job_line(job, width), f"{Target.JOB}:{job.id}") for job in state.active]
     lines += [
-        Line(job_line(job, width, f"press enter, then {todo(job)}"), f"{Target.JOB}:{job.id}")
+        Line(job_line(job, width, f"enter, then {todo(job)}"), f"{Target.JOB}:{job.id}")
         for job in state.attention
     ]
     if state.review:

@@ -23,7 +23,7 @@ _VALUES = {
     "has": ("response", "label", "gold", "judge", "meta"),
     "is": ("disagreement",),
 }
-_LAST_TOKEN = re.compile(r"""-?(?:"[^"]*"?|[^\s"])*$""")
+_TOKEN = re.compile(r'''-?(?:"(?:[^"]|"")*(?:"|$)|[^\s"])+''')
 
 
 @dataclass(frozen=True)
@@ -164,8 +164,10 @@ def with_facet(text: str, facet: Facet, *, exclude: bool = False) -> str:
 
 def last_token(text: str) -> str:
     """The part of the filter that is being typed."""
-    match = _LAST_TOKEN.search(text)
-    return match[0] if match else ""
+    last = None
+    for last in _TOKEN.finditer(text):
+        pass
+    return last[0] if last is not None and last.end() == len(text) else ""
 
 
 def completions(text: str, datasets: list[str], selections: list[str]) -> list[str]:

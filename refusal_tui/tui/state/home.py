@@ -107,10 +107,10 @@ def model_filter(model: str | None) -> str:
 def todo(line: JobLine) -> str:
     """What to press on the Job screen of a job that needs somebody."""
     if line.word == "pilot done":
-        return "r to go on with all rows"
+        return "r to do all rows"
     if line.state is JobState.FAILED:
-        return "R to try failed rows again" if line.failed else "r to try again"
-    return "r to go on where it stopped"
+        return "R to retry failed rows" if line.failed else "r to try again"
+    return "r to go on"
 
 
 def _plural(number: int, noun: str) -> str:

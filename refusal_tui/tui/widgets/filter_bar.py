@@ -80,7 +80,7 @@ class FilterBar(Vertical):
         self._editing = True
         field = self.query_one(FilterInput)
         field.can_focus = True
-        field.focus()
+        self.screen.set_focus(field)  # at once: what was typed ahead belongs into it
         field.cursor_position = len(field.value)
         self._hint()
 

@@ -1,0 +1,62 @@
+"""Has the same question been answered already? Answers at temperature 0 are kept and given again.
+
+Reading goes straight to the store; what is new waits in `take_new` for the writer's next commit group, so that the
+cache never costs a transaction of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from refusal_tui.llm.request import Reply, Rung, TokenLogprob, Usage
+from refusal_tui.store.ledger import CachedReply, cached_reply
+
+_NOT_KEPT = ("latency", "base_url", "cached", "rate", "repaired")
+
+
+@dataclass(slots=True)
+class ReplyCache:
+    """`connection` may be None: then only this process's own answers are known."""
+
+    connection: sqlite3.Connection | None = None
+    _new: dict[bytes, CachedReply] = field(default_factory=dict)
+    _hits: Counter[bytes] = field(default_factory=Counter)
+
+    def get(self, key: bytes) -> Reply | None:
+        found = self._new.get(key)
+        if found is None and self.connection is not None:
+            found = cached_reply(self.connection, key)
+        if found is None:
+            return None
+        self._hits[key] += 1
+        return reply_from_json(found.text)
+
+    def put(self, key: bytes, reply: Reply) -> None:
+        usage = reply.usage
+        self._new[key] = CachedReply(key, reply_to_json(reply), usage.prompt_tokens, usage.completion_tokens)
+
+    def take_new(self) -> tuple[list[CachedReply], dict[bytes, int]]:
+        """What has to be written by `store/ledger.py: add_cached`: new answers, and hits by hash."""
+        taken = list(self._new.values()), dict(self._hits)
+        self._new.clear()
+        self._hits.clear()
+        return taken
+
+
+def reply_to_json(reply: Reply) -> str:
+    return json.dumps({key: value for key, value in asdict(reply).items() if key not in _NOT_KEPT})
+
+
+def reply_from_json(text: str) -> Reply:
+    """The reply as it was, marked as cached."""
+    value: dict[str, Any] = json.loads(text)
+    value["usage"] = Usage(**value["usage"])
+    value["rung"] = Rung(value["rung"])
+    value["logprobs"] = tuple(
+        TokenLogprob(p["token"], p["logprob"], tuple((t, q) for t, q in p["top"])) for p in value["logprobs"]
+    )
+    return replace(Reply(**value), cached=True)
