@@ -10,6 +10,7 @@ import click
 
 from refusal_tui.cli.common import Session, emit, emit_json, emit_table, json_option, pass_session, say
 from refusal_tui.cli.watch import duration, job_record, wait_for_job
+from refusal_tui.errors import RefusalTuiError
 from refusal_tui.jobs import control
 from refusal_tui.jobs.progress import active_seconds, progress_of
 from refusal_tui.jobs.registry import job_kind
@@ -83,7 +84,10 @@ def show(session: Session, job_id: int, as_json: bool) -> None:
 
 
 def _command_of(job: Job) -> str:
-    spec = load_spec(job_kind(job.kind).spec_type(), job.spec, job.spec_version)
+    try:
+        spec = load_spec(job_kind(job.kind).spec_type(), job.spec, job.spec_version)
+    except RefusalTuiError as error:  # of a newer program: the rest can still be shown
+        return f"(no command: {error})"
     return command_line(job.kind, spec, selection=job.selection, pilot=job.row_limit)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import sqlite3
 import time
 from collections import Counter, defaultdict
@@ -12,6 +12,7 @@ from typing import Any
 
 from refusal_tui import __version__
 from refusal_tui.store.datasets import Dataset, list_datasets
+from refusal_tui.text.safe import safe_text
 
 
 @dataclass
@@ -60,25 +61,31 @@ def dataset_info(summary: Summary, sources: list[Dataset], *, selection: str, fo
     }
 
 
-def dataset_card(info: dict[str, Any]) -> str:
-    """`README.md`: a dataset card in the form that the Hugging Face Hub reads."""
+def dataset_card(info: dict[str, Any], data: str) -> str:
+    """`README.md`: a dataset card in the form that the Hugging Face Hub reads. `data` is the file or folder of rows."""
     lines = [
         "---",
-        "pretty_name: " + json.dumps(f"refusal_tui export of {info['selection'] or 'a whole workspace'}"),
+        "pretty_name: " + _yaml(f"refusal_tui export of {info['selection'] or 'a whole workspace'}"),
         "task_categories: [text-classification]",
         "tags: [refusal, refusal-tui]",
+        # Of several sources the strictest terms hold, and no Hub identifier says that.
+        "license: other",
+        "license_name: " + _yaml("; ".join(info["licences"])),
+        "configs:",
+        f"- {{config_name: default, data_files: {'data/*.arrow' if info['format'] == 'hf' else data}}}",
         "---",
         "",
         "# Refusal dataset",
         "",
         f"{info['total_items']:,} rows, {info['with_response']:,} with a response. Written by refusal_tui "
-        f"{info['refusal_tui']} on {info['timestamp']} from the selection `{info['selection'] or '(all rows)'}`.",
+        f"{info['refusal_tui']} on {info['timestamp']} from the selection {_code(info['selection'] or '(all rows)')}.",
         "",
         "## Labels",
         "",
-        "`refusal3` is the label to train on: a human's where there is one, else the latest judge's. A row without a "
-        "label is null, which is not `none`. `labels` holds every annotator's current label, `verdicts` the whole "
-        "history.",
+        "`refusal3` (none, hard, soft) is the label to train on: a human's where there is one, else the latest judge's; "
+        "`refusal3_by` says whose. `prompt_harmful`, `response_harmful` and `response_refusal` are chosen likewise. A "
+        "row without a label is null, which is neither `none` nor false. `labels` holds every annotator's current "
+        "label, `verdicts` the whole history.",
         "",
         "| label | counts |",
         "|---|---|",
@@ -97,11 +104,14 @@ def dataset_card(info: dict[str, Any]) -> str:
     ]
     closed = [s["name"] for s in info["sources"] if s["redistribution"] in ("none", "labels-only")]
     if closed:
-        lines += ["", f"**Do not pass this on as it is:** the terms of {', '.join(closed)} do not allow it."]
+        names = ", ".join(_cell(name) for name in closed)
+        lines += ["", f"**Do not pass this on as it is:** the terms of {names} do not allow it."]
     held_out = [s["name"] for s in info["sources"] if s["eval_only"]]
     if held_out:
-        lines += ["", f"**Evaluation only, never train on:** {', '.join(held_out)}."]
-    lines += ["", "Read it again with `refusal-tui import FOLDER --as workbench`.", ""]
+        lines += ["", f"**Evaluation only, never train on:** {', '.join(_cell(name) for name in held_out)}."]
+    # A key is unique in its dataset only.
+    apart = " --option keys=dataset" if len(info["sources"]) > 1 else ""
+    lines += ["", f"Read it again with `refusal-tui import FOLDER --as workbench{apart}`.", ""]
     return "\n".join(lines)
 
 
@@ -110,4 +120,19 @@ def _counts(values: dict[str, int]) -> str:
 
 
 def _cell(value: object) -> str:
-    return str(value or "").replace("|", "\\|").replace("\n", " ")
+    """Text of a dataset as one cell of a Markdown table: no markup, no HTML."""
+    text = safe_text(str(value or ""), newlines=False)
+    return re.sub(r"([\\`*_\[\]<>|&])", r"\\\1", text)
+
+
+def _code(text: str) -> str:
+    """`text` as code, whatever backticks it holds."""
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return (
+        f"{fence} {safe_text(text, newlines=False)} {fence}" if "`" in text else f"`{safe_text(text, newlines=False)}`"
+    )
+
+
+def _yaml(text: str) -> str:
+    """A double-quoted YAML string."""
+    return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text) + '"'

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from refusal_tui.export.records import COLUMNS, flat, neutral
+from refusal_tui.labels.derive import BOOLEAN_HEADS
 
 Records = Iterator[dict[str, Any]]
 _BATCH_ROWS = 1000
+_BATCH_CHARACTERS = 16 * 1024 * 1024  # of huge rows less: memory stays flat, and Arrow's offsets end at 2 GB
 
 
 def write_jsonl(records: Records, folder: Path) -> Path:
@@ -49,18 +51,25 @@ def write_parquet(records: Records, folder: Path) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema([(name, pa.string()) for name in COLUMNS])
+    schema = pa.schema([(name, pa.bool_() if name in BOOLEAN_HEADS else pa.string()) for name in COLUMNS])
     path = folder / "data.parquet"
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        batch: list[Mapping[str, Any]] = []
-        for record in records:
-            batch.append(flat(record))
-            if len(batch) == _BATCH_ROWS:
-                writer.write_table(pa.Table.from_pylist(batch, schema))
-                batch = []
-        if batch:
+        for batch in _batches(map(flat, records)):
             writer.write_table(pa.Table.from_pylist(batch, schema))
     return path
+
+
+def _batches(cells: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    batch: list[dict[str, Any]] = []
+    size = 0
+    for row in cells:
+        batch.append(row)
+        size += sum(len(cell) for cell in row.values() if isinstance(cell, str))
+        if len(batch) == _BATCH_ROWS or size >= _BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def write_hf(records: Records, folder: Path) -> Path:

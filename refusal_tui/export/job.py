@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Iterator
@@ -23,8 +24,21 @@ class ExportJob:
         self._spec = spec
 
     def run(self, context: ComputeContext) -> str:
-        out = Path(self._spec.out)
-        draft = out.with_name(f".{out.name}.job-{context.job.id}.partial")
+        out = Path(self._spec.out).resolve()  # a link to an empty folder stands for that folder
+        draft = out.with_name(f".{out.name[:100]}.job-{context.job.id}.partial")
+        try:
+            note = self._renamed_before(context, out, draft) or self._write(context, out, draft)
+            for file in sorted(path for path in out.rglob("*") if path.is_file()):
+                context.artifact(file, "export", {"selection": context.job.selection, "format": self._spec.format})
+        except OSError as error:
+            raise StorageError(
+                f"{out} cannot be written: {error.strerror or error}.",
+                f"Free some space, then: refusal-tui jobs resume {context.job.id} (or choose another --out)",
+            ) from error
+        context.report(context.job.total or 0, context.job.total, "done", now=True)
+        return note
+
+    def _write(self, context: ComputeContext, out: Path, draft: Path) -> str:
         shutil.rmtree(draft, ignore_errors=True)
         try:
             draft.mkdir(parents=True)
@@ -35,22 +49,30 @@ class ExportJob:
             sources = sources_of(context.connection, summary)
             info = dataset_info(summary, sources, selection=context.job.selection, format_=self._spec.format)
             write_atomically(draft / "dataset_info.json", json.dumps(info, indent=2, ensure_ascii=False).encode())
-            write_atomically(draft / "README.md", dataset_card(info).encode())
-            if out.is_dir() and not any(out.iterdir()):
-                out.rmdir()
-            if out.exists():
-                raise InputError(f"{out} has been filled meanwhile.", "Choose another folder with --out.")
-            draft.rename(out)
-        except OSError as error:
-            raise StorageError(
-                f"{out} cannot be written: {error}.", "Free some space or choose another --out."
-            ) from error
+            write_atomically(draft / "README.md", dataset_card(info, data.name).encode())
+            note = f"{summary.rows:,} rows in {out / data.name}"
+            context.save_checkpoint({"whole": note})
+            _rename(draft, out)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-        for file in sorted(path for path in out.rglob("*") if path.is_file()):
-            context.artifact(file, "export", {"selection": context.job.selection, "format": self._spec.format})
-        context.report(summary.rows, summary.rows, "done", now=True)
-        return f"{summary.rows:,} rows in {out / data.name}"
+        return note
+
+    def _renamed_before(self, context: ComputeContext, out: Path, draft: Path) -> str | None:
+        """The note of a run that died between the rename and its last word: what stands at the target is whole."""
+        checkpoint = context.load_checkpoint()
+        if checkpoint is None or draft.exists() or not (out / "dataset_info.json").exists():
+            return None
+        return str(checkpoint["whole"])
+
+
+def _rename(draft: Path, out: Path) -> None:
+    """In one step, also onto an empty folder. Raises InputError where something else stands there by now."""
+    try:
+        draft.rename(out)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise InputError(f"{out} has been filled meanwhile.", "Choose another folder with --out.") from error
+        raise
 
 
 def _reported(context: ComputeContext, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

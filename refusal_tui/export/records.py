@@ -11,19 +11,21 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from refusal_tui.labels.derive import BOOLEAN_HEADS, REFUSAL3
 from refusal_tui.store.browse import Dossier, read_dossier
+from refusal_tui.store.labels import StoredLabel
 
 # Columns of the flat formats (csv, parquet, hf); the ones in JSON_COLUMNS hold JSON text.
 COLUMNS = (
-    "key", "dataset", "prompt", "messages", "response", "model", "split", "category", "refusal3", "labels",
-    "verdicts", "meta",
+    "key", "dataset", "prompt", "messages", "response", "model", "split", "category", "refusal3", "refusal3_by",
+    *BOOLEAN_HEADS, "labels", "verdicts", "meta",
 )  # fmt: skip
 JSON_COLUMNS = frozenset({"messages", "labels", "verdicts", "meta"})
 
 # A cell that starts with one of these is a formula to a spreadsheet (CWE-1236). The apostrophe marks a neutralised
 # cell, so a cell that starts with one is marked, too: reading takes exactly one away. An empty text is marked, because
 # an empty cell is null.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
 
 
 def records(connection: sqlite3.Connection, item_ids: Iterable[int]) -> Iterator[dict[str, Any]]:
@@ -37,6 +39,7 @@ def records(connection: sqlite3.Connection, item_ids: Iterable[int]) -> Iterator
 def record_of(dossier: Dossier) -> dict[str, Any]:
     """One row as nested JSON."""
     row = dossier.row
+    three = _headline(dossier, REFUSAL3)
     return {
         "key": row.key,
         "dataset": row.dataset,
@@ -46,7 +49,9 @@ def record_of(dossier: Dossier) -> dict[str, Any]:
         "model": row.model,
         "split": dossier.split,
         "category": dossier.category,
-        "refusal3": _headline(dossier),
+        "refusal3": three.value if three else None,
+        "refusal3_by": three.annotator if three else None,
+        **{head: label.value == "yes" if (label := _headline(dossier, head)) else None for head in BOOLEAN_HEADS},
         "labels": [
             {
                 "head": label.head,
@@ -75,12 +80,11 @@ def record_of(dossier: Dossier) -> dict[str, Any]:
     }
 
 
-def _headline(dossier: Dossier) -> str | None:
-    """The three-class label to train on: a human's where there is one, else the latest judge's; null is not none."""
-    three = [label for label in dossier.labels if label.head == "refusal3"]
-    humans = [label for label in three if label.annotator.startswith("human:")]
-    chosen = max(humans or three, key=lambda label: label.verdict_id, default=None)
-    return chosen.value if chosen else None
+def _headline(dossier: Dossier, head: str) -> StoredLabel | None:
+    """The label to train on: a human's where there is one, else the latest judge's; null is not none."""
+    found = [label for label in dossier.labels if label.head == head]
+    humans = [label for label in found if label.annotator.startswith("human:")]
+    return max(humans or found, key=lambda label: label.verdict_id, default=None)
 
 
 def flat(record: Mapping[str, Any]) -> dict[str, Any]:

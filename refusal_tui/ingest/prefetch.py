@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
 _END = object()
 
 
-def prefetched(items: Iterator[T], depth: int = 2) -> Iterator[T]:
-    """The same items in the same order, up to `depth` of them made ahead. An error of `items` is raised here."""
+def prefetched(items: Iterator[T], depth: int = 2) -> Generator[T, None, None]:
+    """The same items in the same order, up to `depth` of them made ahead. An error of `items` is raised here.
+
+    Close it when leaving early: only then has the thread let go of `items`.
+    """
     ready: queue.Queue[object] = queue.Queue(maxsize=depth)
     stop = threading.Event()
 

@@ -24,7 +24,7 @@ USUAL_PORTS = (
     1234,
     30000,
 )  # vLLM and transformers, llama.cpp, Ollama, LM Studio, SGLang
-SECONDS = 0.5
+SECONDS = 2.0  # a closed port refuses at once; `transformers serve` scans a cache folder first
 _LARGEST = 1_000_000  # bytes of an answer that are read
 
 
@@ -46,7 +46,7 @@ def detect(
     folders: Iterable[Path] = (),
     environment: Mapping[str, str] | None = None,
 ) -> list[Candidate]:
-    """Servers first, then providers with a key in the environment or a `.env` file; half a second at most."""
+    """Servers first, then providers with a key in the environment or a `.env` file."""
     wanted = list(ports)
     with ThreadPoolExecutor(max_workers=max(1, len(wanted))) as threads:
         servers = [found for found in threads.map(look_at, wanted) if found is not None]
@@ -61,21 +61,39 @@ def detect(
 
 def look_at(port: int, seconds: float = SECONDS) -> Candidate | None:
     """The OpenAI-compatible server on a port of this machine, None when there is none."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
+    status, body = _get(port, "/v1/models", seconds)
+    if status in (401, 403):  # a server that wants a key
+        return Candidate("custom", _url(port))
     try:
-        connection.request("GET", "/v1/models", headers={"Accept": "application/json"})
-        response = connection.getresponse()
-        if response.status in (401, 403):  # a server that wants a key
-            return Candidate("custom", _url(port))
-        value = json.loads(response.read(_LARGEST))
-        entries = [entry for entry in value["data"] if isinstance(entry, dict)]
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
-        return None
-    finally:
-        connection.close()
+        entries = [entry for entry in json.loads(body)["data"] if isinstance(entry, dict)]
+    except (ValueError, KeyError, TypeError):
+        # `transformers serve` fails here while the hub's cache folder is missing, and answers chats all the same.
+        found = status >= 500 and _is_transformers(port, seconds)
+        return Candidate("transformers", _url(port)) if found else None
     owners = {str(entry.get("owned_by", "")).lower() for entry in entries}
     models = tuple(str(entry["id"]) for entry in entries if entry.get("id"))
-    return Candidate(_preset_of(owners, port), _url(port), models, context_length=context_length(entries))
+    preset = _preset_of(owners, port)
+    if preset == "custom" and _is_transformers(port, seconds):
+        preset = "transformers"
+    return Candidate(preset, _url(port), models, context_length=context_length(entries))
+
+
+def _is_transformers(port: int, seconds: float) -> bool:
+    """A route of its own that no other server has: there, but not for GET."""
+    return _get(port, "/load_model", seconds)[0] == 405
+
+
+def _get(port: int, path: str, seconds: float) -> tuple[int, bytes]:
+    """(status, body), (0, b"") when nothing that speaks HTTP answers in time."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
+    try:
+        connection.request("GET", path, headers={"Accept": "application/json"})
+        response = connection.getresponse()
+        return response.status, response.read(_LARGEST)
+    except (OSError, http.client.HTTPException):
+        return 0, b""
+    finally:
+        connection.close()
 
 
 def context_length(entries: Iterable[Mapping[str, object]]) -> int | None:

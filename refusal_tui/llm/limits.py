@@ -96,7 +96,7 @@ class Concurrency:
         if in_flight < 0.8 * self._limit:
             return
         self._clean += 1
-        if self._clean >= self._limit:
+        if self._clean >= self.limit:
             self._clean = 0
             grown = max(self._limit + 1, self._limit * 1.05) if self._cut_before else self._limit * 2
             self._limit = min(float(self.ceiling), grown)

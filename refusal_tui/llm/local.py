@@ -206,7 +206,7 @@ class LocalModel:
         ]
 
     def _whole_labels(self, prompts: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]) -> Any:
-        """Log-probability of each whole label, closed by the end-of-turn token, after each prompt: [prompts, labels]."""
+        """[prompts, labels]: log-probability of each whole label and the end-of-turn token behind it."""
         import torch
 
         end = self.tokenizer.eos_token_id

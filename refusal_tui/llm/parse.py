@@ -40,6 +40,8 @@ def without_thinking(text: str) -> str:
     >>> without_thinking("hm, soft</think>hard")
     'hard'
     """
+    if text.lstrip().startswith(("{", "```")):  # no thought comes first: a tag further on is quoted in the answer
+        return text[-_TAIL:].strip()
     for tag in ("</think>", "</thinking>", "</reasoning>"):
         position = text.lower().rfind(tag)
         if position >= 0:

@@ -132,7 +132,7 @@ class Pool:
     def stop(self) -> None:
         """Send nothing more; requests under way end, waiting ones raise PauseJob."""
         self._stopped.set()
-        self._replicas.wake_all()
+        self._replicas.stop()
 
     def status(self) -> PoolStatus:
         now = self.clock.now()

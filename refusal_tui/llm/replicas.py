@@ -43,10 +43,14 @@ class Replicas:
     _waiters: deque[asyncio.Future[None]] = field(default_factory=deque)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _alarm: float | None = None
+    _stopped: bool = False
 
     async def acquire(self) -> Replica:
-        """A place at the least loaded server; waits for one. Raises PauseJob when no server came back in time."""
+        """A place at the least loaded server; waits for one. Raises PauseJob when no server came back in time, or
+        after `stop`."""
         while True:
+            if self._stopped:
+                raise PauseJob("The job was asked to stop.")
             replica = self._free()
             if replica is not None:
                 replica.in_flight += 1
@@ -88,7 +92,9 @@ class Replicas:
     def alive(self) -> int:
         return sum(1 for replica in self.members if replica.dead_since is None)
 
-    def wake_all(self) -> None:
+    def stop(self) -> None:
+        """Hand out no more places; those who wait for one are told."""
+        self._stopped = True
         self._wake(len(self._waiters))
 
     async def close(self) -> None:
@@ -133,7 +139,7 @@ class Replicas:
     async def _ring(self, wait: float) -> None:
         await self.clock.sleep(wait)
         self._alarm = None
-        self.wake_all()
+        self._wake(len(self._waiters))
 
     async def _revive(self, replica: Replica) -> None:
         wait = FIRST_LOOK_SECONDS
@@ -143,7 +149,7 @@ class Replicas:
             seen = await replica.client.models()
             if not isinstance(seen, CallFailure) or seen.status_code is not None:
                 replica.dead_since, replica.cuts = None, 0
-            self.wake_all()  # those who wait either go on or find that their patience is at its end
+            self._wake(len(self._waiters))  # those who wait either go on or find that their patience is at its end
 
     def _start(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

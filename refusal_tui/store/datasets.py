@@ -93,13 +93,27 @@ def record_progress(
     added: int,
     rejected: int,
     done: bool = False,
+    since: int | None = None,
 ) -> None:
-    """Where the import stands, written in the transaction that stores the rows themselves."""
-    connection.execute(
+    """Where the import stands, written in the transaction that stores the rows themselves.
+
+    `since` is where the caller believes that it stood before. Raises ConflictError when somebody else has moved it:
+    of two jobs that import the same dataset only one goes on.
+    """
+    cursor = connection.execute(
         """UPDATE dataset SET records_read = ?, n_items = n_items + ?, n_rejected = n_rejected + ?,
-               state = CASE WHEN ? THEN 'ready' ELSE state END WHERE id = ?""",
-        (records_read, added, rejected, done, dataset_id),
+               state = CASE WHEN ? THEN 'ready' ELSE state END WHERE id = ? AND records_read = coalesce(?, records_read)""",
+        (records_read, added, rejected, done, dataset_id, since),
     )
+    if cursor.rowcount == 0:
+        raise ConflictError("Another job is importing this dataset, too.", "See them with: refusal-tui jobs")
+
+
+def forget_if_empty(connection: sqlite3.Connection, name: str, provenance: Provenance) -> None:
+    """Free a name whose import gave no item, with its quarantine, for another source. The caller holds the transaction."""
+    known = find_dataset(connection, name)
+    if known is not None and known.n_items == 0 and not _same_source(known.provenance, provenance):
+        connection.execute("DELETE FROM dataset WHERE id = ?", (known.id,))
 
 
 def add_quarantine(connection: sqlite3.Connection, dataset_id: int, rows: Sequence[tuple[int, str, str]]) -> None:

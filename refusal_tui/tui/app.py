@@ -206,11 +206,11 @@ class RefusalApp(App[None]):
             self.push_screen(Palette(self.screen), run)
 
     def action_go(self) -> None:
-        def top() -> None:
-            if self.screen.focused is not None:
-                self.call_later(self.run_action, "scroll_home", self.screen.focused)
+        self.push_screen(GoOverlay(self.go, self._top))
 
-        self.push_screen(GoOverlay(self.go, top))
+    async def _top(self) -> None:
+        if self.screen.focused is not None:
+            await self.run_action("scroll_home", self.screen.focused)
 
     def action_theme(self) -> None:
         self.theme = themes.following(self.theme)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -32,7 +32,7 @@ class GoOverlay(ModalScreen[None]):
         Binding("g", "top", "Top of the list", id="go.top"),
     ]
 
-    def __init__(self, go: Callable[[str], None], top: Callable[[], None]) -> None:
+    def __init__(self, go: Callable[[str], None], top: Callable[[], Awaitable[None]]) -> None:
         super().__init__()
         self._go, self._top = go, top
 
@@ -44,9 +44,9 @@ class GoOverlay(ModalScreen[None]):
         self.dismiss()
         self._go(name)
 
-    def action_top(self) -> None:
+    async def action_top(self) -> None:
         self.dismiss()
-        self._top()
+        await self._top()
 
     def on_key(self) -> None:
         """Any other key closes it."""

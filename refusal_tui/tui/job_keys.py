@@ -24,10 +24,10 @@ class JobKeys(WorkScreen):
     """A screen with a job that keys act on: `current_job` says which."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "pause_job", "pause", id="job.pause"),
-        Binding("r", "resume_job", "resume", id="job.resume"),
-        Binding("x", "cancel_job", "cancel", id="job.cancel"),
-        Binding("R", "retry_job", "retry failed", id="job.retry"),
+        Binding("p", "pause_job", "pause", tooltip="Pause the job after the rows in flight", id="job.pause"),
+        Binding("r", "resume_job", "resume", tooltip="Resume the job where it stopped", id="job.resume"),
+        Binding("x", "cancel_job", "cancel", tooltip="Cancel the job for good (asks first)", id="job.cancel"),
+        Binding("R", "retry_job", "retry failed", tooltip="Try the failed rows again", id="job.retry"),
     ]
 
     def current_job(self) -> JobLine | None:

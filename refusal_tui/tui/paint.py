@@ -72,20 +72,28 @@ def label(value: str | None) -> Content:
 
 def words(*parts: Content | tuple[str, str] | str) -> Content:
     """Parts side by side. A bare string or a (string, style) pair is for our own words; data comes as Content."""
-    contents = []
-    for part in parts:
-        if isinstance(part, Content):
-            contents.append(part)
-        elif isinstance(part, tuple):
-            contents.append(_plain(safe_text(part[0]), part[1]))
-        else:
-            contents.append(_plain(safe_text(part)))
-    return NOTHING.join(contents)
+    return _joined([_part(part) for part in parts], "")
 
 
 def lines(*parts: Content | str) -> Content:
     """Parts below each other."""
-    return Content("\n").join([part if isinstance(part, Content) else text(part) for part in parts])
+    return _joined([_part(part) for part in parts], "\n")
+
+
+def _part(part: Content | tuple[str, str] | str) -> Content:
+    if isinstance(part, Content):
+        return part
+    return text(*part) if isinstance(part, tuple) else text(part)
+
+
+def _joined(parts: Sequence[Content], between: str) -> Content:
+    """`Content.join` measures every part, which takes long for a response of a megabyte."""
+    spans: list[Span] = []
+    offset = 0
+    for part in parts:
+        spans += [Span(start + offset, end + offset, style) for start, end, style in part.spans]
+        offset += len(part.plain) + len(between)
+    return Content(between.join([part.plain for part in parts]), spans, strip_control_codes=False)
 
 
 def heading(word: str, remark: str = "") -> Content:

@@ -67,6 +67,8 @@ SIXTEEN = Theme(
     boost="ansi_default",
     dark=True,
     variables={
+        "ansi-background": "ansi_default",
+        "ansi-foreground": "ansi_default",
         "text-muted": "ansi_default",
         "text-disabled": "ansi_default",
         "block-cursor-foreground": "ansi_black",

@@ -12,8 +12,9 @@ from refusal_tui.llm.parse import parse_choice, parse_object, repair_json, witho
 
 LABELS = ["none", "hard", "soft"]
 words = st.text(alphabet=st.characters(exclude_characters="{}"), max_size=60)
-scalars = st.one_of(st.booleans(), st.integers(-1000, 1000), st.text(max_size=20), st.none())
-objects = st.dictionaries(st.text(min_size=1, max_size=8), scalars, min_size=1, max_size=4)
+tagless = st.text(alphabet=st.characters(exclude_characters="<"), max_size=20)
+scalars = st.one_of(st.booleans(), st.integers(-1000, 1000), tagless, st.none())
+objects = st.dictionaries(tagless.filter(bool), scalars, min_size=1, max_size=4)
 
 
 @pytest.mark.parametrize(
@@ -112,3 +113,7 @@ def test_a_cut_off_object_keeps_only_what_was_said(value: dict[str, object], dat
 
 def test_an_unclosed_thought_is_kept_because_nothing_says_where_it_ends() -> None:
     assert without_thinking("<think>perhaps hard") == "<think>perhaps hard"
+
+
+def test_a_tag_that_an_answer_quotes_is_no_end_of_a_thought() -> None:
+    assert parse_object('{"refusal": "soft", "why": "it says </think> hard"}').value["refusal"] == "soft"

@@ -84,19 +84,19 @@ def failed(
     return Finished(position, RowError(ItemId(item_id), error_class, f"{error_class.value} trouble", raw))
 
 
-def in_child(action: Callable[[], T], *, uid: int | None = None, gid: int | None = None) -> Callable[[], T]:
+def in_child(action: Callable[[], T], *, uid: int | None = None, group: int | None = None) -> Callable[[], T]:
     """Run `action` in a forked child, as another user where asked; calling the result waits for its answer.
 
-    The child ends without closing anything, as a killed process would.
+    The user has a group of its own first, as most systems give one, and is a member of `group` besides. The child ends
+    without closing anything, as a killed process would.
     """
     receive, send = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            if gid is not None:
-                os.setgroups([gid])
-                os.setgid(gid)
             if uid is not None:
+                os.setgroups([] if group is None else [group])
+                os.setgid(uid)
                 os.setuid(uid)
             answer = pickle.dumps((True, action()))
         except BaseException:

@@ -148,7 +148,7 @@ def test_a_damaged_page_is_a_storage_error(workspace: Workspace) -> None:
     content = bytearray(workspace.database.read_bytes())
     content[(page - 1) * 4096 : page * 4096] = b"\xff" * 4096
     workspace.database.write_bytes(content)
-    with closing(workspace.open()) as connection, pytest.raises(StorageError, match="cannot be used .*malformed"):
+    with closing(workspace.open()) as connection, pytest.raises(StorageError, match=r"cannot be used .*malformed"):
         add(connection, NewRow())
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from refusal_tui.labels.rows import Message
 from refusal_tui.store.browse import select_ids
 from refusal_tui.store.connect import transaction
-from refusal_tui.store.items import fetch_rows
+from refusal_tui.store.datasets import Provenance, begin_dataset
+from refusal_tui.store.items import add_items, fetch_rows
 from tests.store.building import NewRow, add, add_keyed
 
 TURNS = (Message("user", "Hi"), Message("assistant", "Hello"), Message("user", "Make blorptanium"))
@@ -74,8 +75,6 @@ def test_hostile_text_is_stored_as_it_is(connection: sqlite3.Connection) -> None
 def test_a_lone_surrogate_is_kept_as_its_escape_everywhere(connection: sqlite3.Connection) -> None:
     bad, kept = "x\ud800y é", "x\\ud800y é"
     turns = (Message("user", bad), Message("assistant", bad))
-    with transaction(connection):
-        pass
     added = add_keyed(connection, {bad: NewRow(turns, bad, bad, bad, bad, {bad: bad})})
     (found,) = fetch_rows(connection, [added.ids[0] or 0])
     assert (found.key, found.response, found.model, found.meta) == (kept, kept, kept, {kept: kept})
@@ -97,9 +96,6 @@ def test_another_content_under_a_known_key_is_reported_and_not_stored(connection
 
 
 def test_a_key_twice_in_one_batch_is_one_row(connection: sqlite3.Connection) -> None:
-    from refusal_tui.store.datasets import Provenance, begin_dataset
-    from refusal_tui.store.items import add_items
-
     with transaction(connection):
         into = begin_dataset(connection, "demo", Provenance("generic", "1", "x"))
         added = add_items(connection, into.id, [("a", NewRow("1")), ("a", NewRow("1")), ("a", NewRow("2"))])
@@ -169,9 +165,10 @@ def test_the_search_index_is_whole_after_a_rollback(connection: sqlite3.Connecti
 
 
 texts = st.text(st.characters(codec=None), max_size=30)  # every code point, lone surrogates too
+turns = st.lists(st.builds(Message, st.sampled_from(["system", "user"]), texts), min_size=1, max_size=3)
 rows = st.builds(
     NewRow,
-    prompt=st.one_of(texts, st.lists(st.builds(Message, st.sampled_from(["system", "user"]), texts), min_size=1).map(tuple)),
+    prompt=texts | turns.map(tuple),
     response=st.none() | texts,
     model=st.none() | texts,
     meta=st.dictionaries(texts, st.none() | st.booleans() | st.integers() | texts, max_size=3),
@@ -186,9 +183,6 @@ def test_any_text_is_stored_found_again_and_known_again(
     connection = empty_memory
     connection.execute("BEGIN")
     try:
-        from refusal_tui.store.datasets import Provenance, begin_dataset
-        from refusal_tui.store.items import add_items
-
         into = begin_dataset(connection, "demo", Provenance("generic", "1", "x"))
         added = add_items(connection, into.id, list(batch.items()))
         ids = [i for i in added.ids if i is not None]

@@ -332,7 +332,7 @@ def test_a_wrong_filter_is_not_saved(connection: sqlite3.Connection) -> None:
 def test_a_selection_that_would_contain_itself_is_not_saved(connection: sqlite3.Connection, expression: str) -> None:
     save(connection, "a", "sorry")
     save(connection, "b", "@a")
-    with pytest.raises(InputError, match="in a circle: @a -> .*@a"):
+    with pytest.raises(InputError, match=r"in a circle: @a -> .*@a"):
         save(connection, "a", expression)
     assert ids(connection, "@b") == [1, 3]
 
@@ -347,8 +347,8 @@ def test_a_circle_that_another_program_stored_is_named_and_never_followed(connec
 
 def test_selections_inside_selections_end_somewhere(connection: sqlite3.Connection) -> None:
     save(connection, "s0", "sorry")
-    for n in range(1, 9):
+    for n in range(1, 8):
         save(connection, f"s{n}", f"@s{n - 1}")
     assert ids(connection, "@s7") == [1, 3]
     with pytest.raises(InputError, match="nested more than 8 deep"):
-        ids(connection, "@s8")
+        save(connection, "s8", "@s7")

@@ -205,8 +205,8 @@ def add_row_as_umask_022(root: Path) -> int:
 def test_two_users_of_a_group_write_to_the_same_workspace(annas: Path, group: grp.struct_group) -> None:
     root = annas / "w"
     gid = group.gr_gid
-    in_child(lambda: create_workspace(root, group=group.gr_name), uid=ANNA, gid=gid)()
-    counts = [in_child(lambda: add_row_as_umask_022(root), uid=user, gid=gid)() for user in (ANNA, BERT, ANNA, BERT)]
+    in_child(lambda: create_workspace(root, group=group.gr_name), uid=ANNA, group=gid)()
+    counts = [in_child(lambda: add_row_as_umask_022(root), uid=user, group=gid)() for user in (ANNA, BERT, ANNA, BERT)]
     assert counts == [2, 4, 6, 8]
 
 
@@ -214,8 +214,8 @@ def test_two_users_of_a_group_write_to_the_same_workspace(annas: Path, group: gr
 def test_in_a_group_workspace_every_file_belongs_to_the_group(annas: Path, group: grp.struct_group) -> None:
     root = annas / "w"
     gid = group.gr_gid
-    in_child(lambda: create_workspace(root, group=group.gr_name), uid=ANNA, gid=gid)()
-    in_child(lambda: add_row_as_umask_022(root), uid=BERT, gid=gid)()
+    in_child(lambda: create_workspace(root, group=group.gr_name), uid=ANNA, group=gid)()
+    in_child(lambda: add_row_as_umask_022(root), uid=BERT, group=gid)()
     files = {p.name: (p.stat().st_gid, mode(p)) for p in root.iterdir() if p.is_file()}
     assert {"refusal.db", "refusal.db-wal", "refusal.db-shm", "refusal.db.ckpt"} <= files.keys()
     assert set(files.values()) == {(gid, 0o660)}
@@ -227,22 +227,22 @@ def test_a_member_may_call_init_again_without_closing_the_workspace_to_others(
 ) -> None:
     root = annas / "w"
     gid = group.gr_gid
-    in_child(lambda: create_workspace(root, group=group.gr_name), uid=ANNA, gid=gid)()
-    in_child(lambda: create_workspace(root), uid=BERT, gid=gid)()
+    in_child(lambda: create_workspace(root, group=group.gr_name), uid=ANNA, group=gid)()
+    in_child(lambda: create_workspace(root), uid=BERT, group=gid)()
     assert mode(root / "refusal.db") == 0o660
 
 
 @as_root
 def test_a_user_outside_the_group_is_told_whom_to_ask(annas: Path, group: grp.struct_group) -> None:
     root = annas / "w"
-    in_child(lambda: create_workspace(root, group=group.gr_name), uid=ANNA, gid=group.gr_gid)()
+    in_child(lambda: create_workspace(root, group=group.gr_name), uid=ANNA, group=group.gr_gid)()
 
     def look() -> str:
         with pytest.raises(WorkspaceError, match="may not be read") as error:
             Workspace(root).open()
         return error.value.next_step
 
-    assert "init --group" in in_child(look, uid=OUTSIDER, gid=OUTSIDER)()
+    assert "init --group" in in_child(look, uid=OUTSIDER)()
 
 
 @as_root
@@ -257,5 +257,5 @@ def test_a_private_workspace_opened_to_a_group_later_lets_its_members_in(annas: 
         checkpoint(connection, workspace.database, force=True)
         create_workspace(root, group=group.gr_name)
 
-    in_child(make_private_then_open, uid=ANNA, gid=gid)()
-    assert in_child(lambda: add_row_as_umask_022(root), uid=BERT, gid=gid)() == 3
+    in_child(make_private_then_open, uid=ANNA, group=gid)()
+    assert in_child(lambda: add_row_as_umask_022(root), uid=BERT, group=gid)() == 3

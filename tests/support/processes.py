@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from refusal_tui.errors import InputError
 from refusal_tui.jobs.control import submit
 from refusal_tui.jobs.liveness import start_ticks
 from refusal_tui.judge.spec import LabelSpec
@@ -55,7 +56,10 @@ class Runner:
         """The job once `holds` says so; a failure tells what the processes have logged."""
 
         def there() -> Job | None:
-            job = self.job(job_id)
+            try:
+                job = self.job(job_id)
+            except InputError:  # it is only just being made
+                return None
             return job if holds(job) else None
 
         try:

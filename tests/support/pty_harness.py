@@ -1,4 +1,4 @@
-"""The real program in a pseudo-terminal: what it writes, what it answers to signals, how it ends. Standard library only."""
+"""The real program in a pseudo-terminal: what it writes, what it does on a signal, how it ends. Standard library."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ SHOW_CURSOR = b"\x1b[?25h"
 
 _ESCAPES = re.compile(rb"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)|[P^_][^\x1b]*\x1b\\|\[[0-?]*[ -/]*[@-~]|[ -/]*[0-~])")
 # The terminal becomes the child's controlling one, so that closing it sends SIGHUP as a cut link does.
-_ADOPT = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
-)
+_ADOPT = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
 
 
 class PtyProgram:

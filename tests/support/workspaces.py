@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
 from refusal_tui.ingest.items import SourceItem
@@ -35,15 +36,13 @@ def make_workspace(
     with closing(workspace.open()) as connection:
         with transaction(connection):
             made = begin_dataset(connection, dataset, Provenance("generic", "1", f"{dataset}.jsonl", sha256=dataset))
-        items = list(_items(rows, words, prompts_only))
-        for start in range(0, rows, 5000):
-            batch = items[start : start + 5000]
+        items = _items(rows, words, prompts_only)
+        done = 0
+        while batch := list(islice(items, 5000)):
+            done += len(batch)
             with transaction(connection):
                 add_items(connection, made.id, batch)
-                record_progress(
-                    connection, made.id, records_read=start + len(batch), added=len(batch), rejected=0,
-                    done=start + 5000 >= rows,
-                )  # fmt: skip
+                record_progress(connection, made.id, records_read=done, added=len(batch), rejected=0, done=done == rows)
             checkpoint(connection, workspace.database)
     return workspace
 

@@ -1,4 +1,4 @@
-"""How does the workbench end? By key, by signal, by a cut link, by a defect: the terminal and the jobs stay in order."""
+"""How does the workbench end? By key, by signal, by a cut link, by a defect: terminal and jobs stay in order."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ def test_a_key_quits_with_exit_code_0(home: PtyProgram, key: str) -> None:
 @pytest.mark.parametrize("key", ["\x1b", "\x03"], ids=["escape", "ctrl+c"])
 def test_escape_and_ctrl_c_do_not_quit(home: PtyProgram, key: str) -> None:
     home.send(key)
+    home.wait_for_silence(0.5)  # escape and a letter at once would be alt and that letter
     home.send("J")
     home.wait_for("Show [all]")
     assert home.process.poll() is None
@@ -66,9 +67,12 @@ def test_a_cut_link_ends_the_workbench(home: PtyProgram) -> None:
 def test_a_running_job_survives_the_hangup_of_its_terminal(workspace, home: PtyProgram, runner: Runner) -> None:
     home.send("n")
     home.wait_for("Label refusals")
-    home.send("\x1b[B\x1b[B\x1b[B10")  # down to the rate: ten rows per second
+    home.send("\x1b[B\x1b[B\x1b[B")  # down to the rate
+    home.wait_for_silence(0.5)
+    home.send("10")  # rows per second
     home.wait_for("--max-rate 10")
     home.send("\x13")  # ctrl+s
+    home.wait_for("Jobs › Job 2")
     runner.wait_for_rows(2, 1)
     home.hang_up()
     assert home.wait() == 129

@@ -34,6 +34,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from refusal_tui.errors import RefusalTuiError
 from refusal_tui.ingest.adapters.base import (
     Adapter,
     Shape,
@@ -47,8 +48,9 @@ from refusal_tui.ingest.adapters.base import (
 )
 from refusal_tui.ingest.adapters.xstest import ANNOTATORS, class_answer
 from refusal_tui.ingest.items import NOTHING, BadRow, Options, Record, SourceItem, SourceVerdict
-from refusal_tui.labels.rows import Message
-from refusal_tui.labels.verdict import Answer, Profile, Refusal3, Span
+from refusal_tui.labels.derive import derive
+from refusal_tui.labels.rows import ItemId, Message
+from refusal_tui.labels.verdict import Answer, Profile, Refusal3, Span, Verdict
 
 _BOOLEANS = {
     "prompt_harmful": "prompt_harmful",
@@ -62,6 +64,7 @@ _READ = frozenset(
     | ANNOTATORS.keys()
 )
 _CLASSES = frozenset(Refusal3)
+_NO_ITEM = ItemId(0)
 
 
 def items_of(record: Record, options: Options) -> Sequence[SourceItem]:
@@ -135,18 +138,48 @@ def _exported(record: Record, options: Options) -> SourceItem:
 
 
 def _verdict(said: Mapping[str, Any]) -> SourceVerdict:
-    answers = said["answers"]
-    return SourceVerdict(
+    """A verdict of an export, checked as if a stranger had written it: labels are derived from it, unlooked at."""
+    verdict = SourceVerdict(
         text(said, "annotator"),
-        {question: Answer(answer.get("value"), answer.get("probability")) for question, answer in answers.items()},
-        said.get("question_set") or "",
-        said.get("raw"),
-        said.get("rationale"),
-        said.get("version") or "",
+        {
+            question: Answer(_plain(answer.get("value")), _probability(answer.get("probability")))
+            for question, answer in said["answers"].items()
+        },
+        text_or_none(said, "question_set") or "",
+        text_or_none(said, "raw"),
+        text_or_none(said, "rationale"),
+        text_or_none(said, "version") or "",
         Profile(said.get("profile") or Profile.XSTEST),
-        tuple(Span(span["field"], span["start"], span["end"], span["rule"]) for span in said.get("spans") or ()),
+        tuple(_span(span) for span in said.get("spans") or ()),
         bool(said.get("seen_judge")),
     )
+    if not verdict.annotator.startswith(("human:", "judge:")):
+        raise BadRow(f"the annotator {verdict.annotator[:80]!r} is neither human:NAME nor judge:NAME")
+    try:
+        derive(Verdict(_NO_ITEM, verdict.annotator, verdict.question_set, verdict.version, verdict.answers))
+    except (RefusalTuiError, ValueError) as error:
+        raise BadRow(f"a verdict cannot be read: {error}") from None
+    return verdict
+
+
+def _plain(value: Any) -> str | bool | None:
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    raise BadRow("an answer is neither a text nor true or false")
+
+
+def _probability(value: Any) -> float | None:
+    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+        return value
+    raise BadRow("a probability is no number")
+
+
+def _span(span: Mapping[str, Any]) -> Span:
+    if span["field"] not in ("prompt", "response") or not isinstance(span["start"], int):
+        raise BadRow("a span of a verdict has not the form of an export")
+    if not isinstance(span["end"], int) or not isinstance(span["rule"], str):
+        raise BadRow("a span of a verdict has not the form of an export")
+    return Span(span["field"], span["start"], span["end"], span["rule"])
 
 
 _PACKED = ("messages", "meta", "verdicts")

@@ -29,14 +29,14 @@ class HomeScreen(WorkScreen):
     NAME = "Home"
     CSS_PATH = "home.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d", "open('datasets')", "datasets", id="home.datasets"),
-        Binding("b", "open('browse')", "browse", id="home.browse"),
-        Binding("i", "open('import')", "import", id="home.import"),
-        Binding("J", "open('jobs')", "jobs", id="home.jobs"),
-        Binding("n", "open('new_job')", "new job", id="home.new_job"),
+        Binding("d", "open('datasets')", "datasets", tooltip="Datasets", id="home.datasets"),
+        Binding("b", "open('browse')", "browse", tooltip="Browse all rows", id="home.browse"),
+        Binding("i", "open('import')", "import", tooltip="Import a dataset", id="home.import"),
+        Binding("J", "open('jobs')", "jobs", tooltip="Jobs", id="home.jobs"),
+        Binding("n", "open('new_job')", "new job", tooltip="Start a new job", id="home.new_job"),
         Binding("v", "review('v')", "Rows where judge and people disagree", show=False, id="home.disagreements"),
         Binding("u", "review('u')", "Rows of which the judge is not sure", show=False, id="home.unsure"),
-        Binding("q", "back", "quit", id="home.quit"),
+        Binding("q", "back", "quit", tooltip="Quit; jobs go on", id="home.quit"),
     ]
 
     def __init__(self, gpu_line: Callable[[], str] | None = None) -> None:

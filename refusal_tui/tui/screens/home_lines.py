@@ -33,8 +33,7 @@ def home_lines(state: HomeState, width: int) -> list[Line]:
     lines += [Line(), Line(paint.heading("Jobs")), *(_place(entry, width) for entry in jobs)]
     lines += [Line(job_line(job, width), f"{Target.JOB}:{job.id}") for job in state.active]
     lines += [
-        Line(job_line(job, width, f"enter, then {todo(job)}"), f"{Target.JOB}:{job.id}")
-        for job in state.attention
+        Line(job_line(job, width, f"enter, then {todo(job)}"), f"{Target.JOB}:{job.id}") for job in state.attention
     ]
     if state.review:
         lines += [Line(), Line(paint.heading("Review")), *(_place(entry, width) for entry in state.review)]

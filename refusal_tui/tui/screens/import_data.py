@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -20,7 +20,7 @@ from refusal_tui.tui.state.import_data import Look, PlanView, look_command, read
 from refusal_tui.tui.state.new_job import NewJobState
 from refusal_tui.tui.widgets.line_input import LineInput
 from refusal_tui.tui.widgets.line_list import Line, LineList
-from refusal_tui.tui.widgets.spec_form import Remark, SpecForm
+from refusal_tui.tui.widgets.spec_form import Remark, SpecForm, focused_remark
 
 if TYPE_CHECKING:
     from refusal_tui.jobs.spec import JobSpec
@@ -35,8 +35,9 @@ class ImportScreen(WorkScreen):
     NAME = "Import"
     CSS_PATH = "import_data.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "start", "start", priority=True, id="import.start"),
-        Binding("f5", "look", "look", priority=True, id="import.look"),
+        Binding("ctrl+s", "start", "import", tooltip="Start the import", priority=True, id="import.start"),
+        Binding("f5", "look", "look", tooltip="Look at the source", priority=True, id="import.look"),
+        Binding("escape", "escape", "back", tooltip="Back; nothing is started", id="import.back"),
     ]
 
     def __init__(self, source: str = "") -> None:
@@ -49,6 +50,7 @@ class ImportScreen(WorkScreen):
     def compose_body(self) -> ComposeResult:
         with Vertical(id="import"):
             yield SpecForm(self._state.fields, self._state.values)
+            yield Remark(id="hint")
             yield Remark(id="ready")
             yield LineList(id="plan")
             yield Remark(id="command")
@@ -114,9 +116,15 @@ class ImportScreen(WorkScreen):
         state = self._state
         self.query_one(SpecForm).show_errors(state.errors if state.values.get("source") else {})
         self.query_one("#ready", Remark).say(self._ready())
+        self._hint()
         self.query_one("#command", Remark).say(paint.words(("$ ", paint.MUTED), paint.text(state.command)))
         plan = self.query_one("#plan", LineList)
         plan.set_lines(_plan_lines(self._look, plan.line_width or self.size.width - 7))
+
+    @on(events.DescendantFocus)
+    def _hint(self) -> None:
+        """The whole of what stands beside the field that is edited: there it may be cut."""
+        self.query_one("#hint", Remark).say(focused_remark(self))
 
     def _ready(self) -> Content:
         if self._busy:

@@ -32,9 +32,9 @@ class JobScreen(JobKeys):
     NAME = "Job"
     CSS_PATH = "job.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("b", "rows", "rows", id="job.rows"),
-        Binding("e", "failed_rows", "failed rows", id="job.failed_rows"),
-        Binding("l", "log", "log", id="job.log"),
+        Binding("b", "rows", "rows", tooltip="Browse the rows of this job", id="job.rows"),
+        Binding("e", "failed_rows", "failed rows", tooltip="Browse the rows that failed", id="job.failed_rows"),
+        Binding("l", "log", "log", tooltip="The worker's log, or the events", id="job.log"),
         Binding("a", "answers", "First answers", show=False, id="job.answers"),
         Binding("y", "copy_command", "Copy the command", show=False, id="job.copy_command"),
     ]

@@ -30,7 +30,7 @@ def head_lines(state: JobScreenState, command: str, width: int) -> list[Line]:
         lines.append(_field("rows of", paint.line(facts.job.selection, width - _FIELD)))
     if facts.job.step and not facts.rows:
         lines.append(_field("step", paint.line(facts.job.step, width - _FIELD)))
-    if facts.job.note:
+    if facts.job.note and not facts.pilot_waits:
         style = paint.BAD if facts.job.state is JobState.FAILED else ""
         lines.append(_field("note", paint.line(facts.job.note, width - _FIELD, style)))
     lines.append(_field("command", paint.line(command, width - _FIELD, paint.MUTED)))

@@ -25,9 +25,9 @@ class JobsScreen(JobKeys):
     NAME = "Jobs"
     CSS_PATH = "jobs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open_job", "open", id="jobs.open"),
-        Binding("n", "new_job", "new", id="jobs.new"),
-        Binding("f,tab", "filter", "filter", key_display="f", id="jobs.filter"),
+        Binding("enter", "open_job", "open", tooltip="Open the job", id="jobs.open"),
+        Binding("n", "new_job", "new", tooltip="Start a new job", id="jobs.new"),
+        Binding("f,tab", "filter", "filter", key_display="f", tooltip="Show other jobs", id="jobs.filter"),
     ]
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -19,7 +19,7 @@ from refusal_tui.tui.screen import WorkScreen
 from refusal_tui.tui.state.new_job import NewJobState, SelectionCheck, check_selection, offered_kinds
 from refusal_tui.tui.widgets.choice import Choice
 from refusal_tui.tui.widgets.line_input import LineInput
-from refusal_tui.tui.widgets.spec_form import FieldRow, Remark, SpecForm
+from refusal_tui.tui.widgets.spec_form import FieldRow, Remark, SpecForm, focused_remark
 
 if TYPE_CHECKING:
     from refusal_tui.jobs.spec import JobSpec
@@ -34,9 +34,12 @@ class NewJobScreen(WorkScreen):
     NAME = "New job"
     CSS_PATH = "new_job.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "start", "start", priority=True, id="new_job.start"),
-        Binding("f5", "pilot", "pilot of 20 rows", priority=True, id="new_job.pilot"),
-        Binding("p", "pilot", "pilot", show=False, id="new_job.pilot_p"),
+        Binding("ctrl+s", "start", "start", tooltip="Start the job", priority=True, id="new_job.start"),
+        Binding(
+            "f5", "pilot", "pilot", tooltip="Try 20 rows first, in the same job", priority=True, id="new_job.pilot"
+        ),
+        Binding("p", "pilot", show=False, id="new_job.pilot_p"),
+        Binding("escape", "escape", "back", tooltip="Back; nothing is started", id="new_job.back"),
         Binding("i", "import", "Import a dataset instead", show=False, id="new_job.import"),
         Binding("down", "app.focus_next", "Next field", show=False, id="new_job.next"),
         Binding("up", "app.focus_previous", "Previous field", show=False, id="new_job.previous"),
@@ -56,6 +59,7 @@ class NewJobScreen(WorkScreen):
             yield FieldRow("job", choice)
             yield FieldRow("rows", LineInput(self._selection, placeholder="all rows (or a filter)", id="selection"))
             yield SpecForm(self._state.fields, self._state.values)
+            yield Remark(id="hint")
             yield Remark(id="ready")
             yield Remark(id="command")
 
@@ -116,6 +120,12 @@ class NewJobScreen(WorkScreen):
         self.query_one(SpecForm).show_errors(state.errors)
         self.query_one("#command", Remark).say(paint.words(("$ ", paint.MUTED), paint.text(state.command)))
         self.query_one("#ready", Remark).say(self._ready())
+        self._hint()
+
+    @on(events.DescendantFocus)
+    def _hint(self) -> None:
+        """The whole of what stands beside the field that is edited: there it may be cut."""
+        self.query_one("#hint", Remark).say(focused_remark(self))
 
     def _ready(self) -> Content:
         if self._starting:

@@ -49,9 +49,12 @@ class FooterLine(Widget):
     def _pairs(self) -> list[tuple[str, str]]:
         focused = self.screen.focused
         own: list[Action] = [a for a in actions_of_node(focused) if a.in_footer] if focused is not None else []
-        if focused is None or not focused.check_consume_key("x", "x"):  # while typing, letters are text
-            own += [a for a in actions_of_node(self.screen) if a.in_footer]
         typing = focused is not None and focused.check_consume_key("x", "x")
+        own += [
+            a
+            for a in actions_of_node(self.screen)
+            if a.in_footer and not (typing and len(a.keys) == 1)  # while typing, letters are text
+        ]
         rest = [] if typing else [("?", "keys"), ("^p", "all")]
         return [(a.keys.split()[0], a.short) for a in own] + rest
 

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.message import Message
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -41,8 +42,8 @@ class FieldRow(Horizontal):
     FieldRow {{ height: 1; }}
     FieldRow .field-name {{ width: {NAME_CELLS}; color: $text-muted; }}
     FieldRow:focus-within .field-name {{ color: $text-accent; text-style: bold; }}
-    FieldRow .field-editor {{ width: 2fr; background: $panel; }}
-    FieldRow Remark {{ width: 3fr; height: 1; margin-left: 1; text-wrap: nowrap; text-overflow: ellipsis; }}
+    FieldRow .field-editor {{ width: 1fr; background: $panel; }}
+    FieldRow Remark {{ width: 1fr; height: 1; margin-left: 1; text-wrap: nowrap; text-overflow: ellipsis; }}
     """
 
     def __init__(self, name: str, editor: Widget, remark: Content = paint.NOTHING) -> None:
@@ -56,6 +57,13 @@ class FieldRow(Horizontal):
         yield Static(paint.line(self._field.replace("_", " "), NAME_CELLS - 1), classes="field-name")
         yield self._editor
         yield self.remark
+
+
+def focused_remark(screen: Screen[object]) -> Content:
+    """What stands beside the field that has the focus."""
+    row = screen.focused.parent if screen.focused is not None else None
+    shown = row.remark.content if isinstance(row, FieldRow) else None
+    return shown if isinstance(shown, Content) else paint.NOTHING
 
 
 class SpecForm(VerticalScroll, can_focus=False):

@@ -1,0 +1,329 @@
+"""What does durability cost? The job engine beside plain asyncio that does the same and keeps nothing.
+
+The work of the first figures is a wait of 50 ms, as long as a fast model answers, 64 at a time: whatever the engine adds
+(reading rows, queues, one fsynced transaction per group) shows as a lower rate. Every row of the engine is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from unittest import mock
+
+from benchmarks.report import Figure, percentile
+from benchmarks.workspaces import synthetic, unlabelled
+from refusal_tui.jobs import writer
+from refusal_tui.jobs.liveness import this_process
+from refusal_tui.jobs.rowjob import RowJob, run_rows
+from refusal_tui.jobs.stop import StopFlag
+from refusal_tui.judge.job import LabelJob
+from refusal_tui.judge.lexical import LexicalJudge
+from refusal_tui.judge.spec import LabelSpec
+from refusal_tui.labels.rows import Row
+from refusal_tui.labels.verdict import Answer, Verdict
+from refusal_tui.store.browse import select_ids
+from refusal_tui.store.connect import checkpoint, transaction
+from refusal_tui.store.items import fetch_rows
+from refusal_tui.store.jobs import Job, JobState, claim_job, create_job, get_job
+from refusal_tui.store.outcomes import Output
+from refusal_tui.store.workspace import Workspace
+
+LATENCY_SECONDS = 0.05
+CONCURRENCY = 64
+SHORT, LONG = 1_500, 20_000
+SHORT_REPEATS, LONG_REPEATS = 5, 3
+BIG = 1_000_000
+MEMORY_ROWS = (10_000, 200_000, 1_000_000)
+RESUME_REPEATS = 3
+
+
+def run(*, quick: bool = False) -> list[Figure]:
+    if quick:
+        figures = [*_overhead(256, 2), *_labelling(2_000, 1), *_resume(10_000, 1)]
+        return [*figures, *_memory((1_000, 5_000))]
+    figures = [*_overhead(SHORT, SHORT_REPEATS), *_overhead(LONG, LONG_REPEATS), *_labelling(LONG, 3)]
+    return [*figures, *_resume(BIG, RESUME_REPEATS), *_memory(MEMORY_ROWS)]
+
+
+# --- rows that wait for an answer -----------------------------------------------------------------------------------
+
+
+@dataclass
+class Waiting:
+    """A RowJob that waits as if for a model and answers the same for every row."""
+
+    latency: float = LATENCY_SECONDS
+    batch_size: int = 1
+    concurrency: int = CONCURRENCY
+    max_rate: float | None = None
+
+    async def process(self, rows: Sequence[Row]) -> list[Verdict]:
+        await asyncio.sleep(self.latency)
+        return [_answer(row) for row in rows]
+
+
+def _answer(row: Row) -> Verdict:
+    return Verdict(row.item_id, "judge:waiting", "refusal3", "1", {"refusal3": Answer("none", 0.75)})
+
+
+def plain_asyncio(rows: Sequence[Row]) -> float:
+    """Rows per second of the loop that one would write by hand: a semaphore, gather, results in a list."""
+
+    async def work() -> list[Verdict]:
+        limit = asyncio.Semaphore(CONCURRENCY)
+
+        async def one(row: Row) -> Verdict:
+            async with limit:
+                await asyncio.sleep(LATENCY_SECONDS)
+                return _answer(row)
+
+        return await asyncio.gather(*(one(row) for row in rows))
+
+    begun = time.perf_counter()
+    results = asyncio.run(work())
+    assert len(results) == len(rows)
+    return len(rows) / (time.perf_counter() - begun)
+
+
+def queue(workspace: Workspace, ids: Sequence[int]) -> int:
+    """A queued labelling job over these items, without a supervisor that would start it."""
+    with closing(workspace.open()) as connection:
+        return create_job(
+            connection, kind="label", title="benchmark", lane="cpu", spec=LabelSpec().model_dump_json(),
+            spec_version=LabelSpec.VERSION, item_ids=ids,
+        )  # fmt: skip
+
+
+def run_here(workspace: Workspace, ids: Sequence[int], work: RowJob) -> float:
+    """Rows per second of one whole job in this process, from the claim to the last commit."""
+    job_id = queue(workspace, ids)
+    with closing(workspace.open()) as connection:
+        begun = time.perf_counter()
+        state, note = run_rows(workspace, connection, _claim(workspace, job_id), work, StopFlag())
+        seconds = time.perf_counter() - begun
+        finished = get_job(connection, job_id).finished_rows
+        assert (state, finished) == (JobState.DONE, len(ids)), f"{state} {note}: {finished} of {len(ids)} rows"
+        checkpoint(connection, workspace.database, force=True)
+    return len(ids) / seconds
+
+
+def _claim(workspace: Workspace, job_id: int) -> Job:
+    me = this_process()
+    with closing(workspace.open()) as connection:
+        job = claim_job(connection, job_id, host=me.host, boot_id=me.boot_id, pid=me.pid, start_ticks=me.start_ticks)
+    assert job is not None
+    return job
+
+
+@contextmanager
+def timed_groups() -> Iterator[list[float]]:
+    """Milliseconds of every transaction that the engine's writer commits, as they come."""
+    times: list[float] = []
+    store_group: Callable[..., object] = writer.store_group
+
+    def timed(*arguments: object, **named: object) -> object:
+        begun = time.perf_counter()
+        try:
+            return store_group(*arguments, **named)
+        finally:
+            times.append((time.perf_counter() - begun) * 1000)
+
+    with mock.patch.object(writer, "store_group", timed):
+        yield times
+
+
+def _overhead(rows: int, repeats: int) -> list[Figure]:
+    workspace = unlabelled(LONG)
+    ids = _ids(workspace)[:rows]
+    with closing(workspace.open(read_only=True)) as connection:
+        read = fetch_rows(connection, ids)
+    plain, ours = [], []
+    with timed_groups() as groups:
+        for _ in range(repeats):  # in turns, so that a noisy minute hits both
+            plain.append(plain_asyncio(read))
+            ours.append(run_here(workspace, ids, Waiting()))
+    floor, rate = median(plain), median(ours)
+    share = 1 - rate / floor
+    name = f"{rows:,} rows, 50 ms each, {CONCURRENCY} at a time, durable"
+    return [
+        Figure(name, rate, "rows/s", f"plain asyncio {floor:,.0f} (ceiling 1,280)", rate / floor, ">= 0.95",
+               share <= 0.05),
+        Figure("transaction of a commit group, p50", median(groups), "ms"),
+        Figure("transaction of a commit group, p95", percentile(groups, 0.95), "ms", "a label's budget of 10 ms",
+               percentile(groups, 0.95) / 10),
+    ]  # fmt: skip
+
+
+# --- rows that need only the processor ------------------------------------------------------------------------------
+
+
+def _labelling(rows: int, repeats: int) -> list[Figure]:
+    workspace = unlabelled(LONG)
+    ids = _ids(workspace)[:rows]
+    with closing(workspace.open(read_only=True)) as connection:
+        read = fetch_rows(connection, ids)
+    alone, ours = [], []
+    with timed_groups() as groups:
+        for _ in range(repeats):
+            alone.append(_judge_alone(read))
+            ours.append(run_here(workspace, ids, LabelJob(LabelSpec(), workspace)))
+    floor, rate = median(alone), median(ours)
+    return [
+        Figure(f"lexical labelling, {rows:,} rows, durable", rate, "rows/s", f"judging alone {floor:,.0f}", rate / floor,
+               "10,000 rows/s", rate >= 10_000),
+        Figure("transaction of its commit groups, p95", percentile(groups, 0.95), "ms"),
+    ]  # fmt: skip
+
+
+def _judge_alone(rows: Sequence[Row]) -> float:
+    judge = LexicalJudge()
+
+    async def work() -> int:
+        done = 0
+        for start in range(0, len(rows), 64):
+            done += len(await judge.judge(rows[start : start + 64]))
+        return done
+
+    begun = time.perf_counter()
+    assert asyncio.run(work()) == len(rows)
+    return len(rows) / (time.perf_counter() - begun)
+
+
+# --- a big job that was interrupted ---------------------------------------------------------------------------------
+
+
+def _resume(rows: int, repeats: int) -> list[Figure]:
+    workspace = synthetic(rows)
+    ids = _ids(workspace)
+    tail, hole = [], []
+    for _ in range(repeats):
+        tail.append(_first_row(workspace, ids, done_from=0))
+    hole.append(_first_row(workspace, ids, done_from=1))
+    start = _python_start()
+    return [
+        Figure(f"resume of {rows:,} rows, 99 % done: a worker's start to its first row durable", median(tail), "s",
+               f"a worker without a job {start:.2f} s", median(tail) / start, "< 1 s", median(tail) < 1),
+        Figure("the same when the very first row was left over, too", median(hole), "s",
+               f"a worker without a job {start:.2f} s", median(hole) / start, "< 1 s", median(hole) < 1),
+    ]  # fmt: skip
+
+
+def _first_row(workspace: Workspace, ids: array[int], *, done_from: int) -> float:
+    """Seconds from starting a worker process until one more row of the job is durable."""
+    job_id = queue(workspace, ids)
+    done = len(ids) * 99 // 100
+    _pretend_done(workspace, job_id, done_from, done)
+    worker = [sys.executable, "-m", "refusal_tui.jobs.worker", str(workspace.root), str(job_id)]
+    begun = time.perf_counter()
+    process = subprocess.Popen(worker, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with closing(workspace.open(read_only=True)) as connection:
+            while get_job(connection, job_id).finished_rows <= done - done_from:
+                if process.poll() is not None:
+                    raise AssertionError(f"the worker ended ({process.returncode}) before its first row")
+                time.sleep(0.002)
+        return time.perf_counter() - begun
+    finally:
+        process.terminate()
+        process.wait()
+        with closing(workspace.open()) as connection:
+            with transaction(connection):
+                connection.execute("DELETE FROM job WHERE id = ?", (job_id,))  # with its rows and outcomes
+            checkpoint(connection, workspace.database, force=True)
+
+
+def _pretend_done(workspace: Workspace, job_id: int, first: int, end: int) -> None:
+    """Positions `first` up to `end` have their outcomes, as after a crash; what is before `first` is still open."""
+    with closing(workspace.open()) as connection:
+        with transaction(connection):
+            connection.execute(
+                """INSERT INTO outcome(job_id, item_id, state, run, created)
+                   SELECT job_id, item_id, 'ok', 1, 0 FROM job_item WHERE job_id = ? AND position >= ? AND position < ?
+                   ORDER BY item_id""",
+                (job_id, first, end),
+            )
+            connection.execute(
+                "UPDATE job SET n_ok = ?, cursor = ? WHERE id = ?", (end - first, 0 if first else end, job_id)
+            )
+        checkpoint(connection, workspace.database, force=True)
+
+
+def _python_start() -> float:
+    """Seconds that a worker takes to find out that there is nothing to do: Python's start and its imports."""
+    workspace = unlabelled(LONG)
+    done = queue(workspace, _ids(workspace)[:1])
+    with closing(workspace.open()) as connection, transaction(connection):
+        connection.execute("UPDATE job SET state = 'done' WHERE id = ?", (done,))
+    times = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "refusal_tui.jobs.worker", str(workspace.root), str(done)], check=True,
+                       capture_output=True)  # fmt: skip
+        times.append(time.perf_counter() - begun)
+    return median(times)
+
+
+# --- memory ---------------------------------------------------------------------------------------------------------
+
+
+def _memory(sizes: Sequence[int]) -> list[Figure]:
+    workspace = synthetic(max(sizes))
+    used = {rows: _peak_megabytes(workspace, rows) for rows in sizes}
+    least = min(sizes)
+    return [
+        Figure(f"peak memory of a worker, {rows:,} rows", used[rows], "MB", f"{least:,} rows {used[least]:.0f} MB",
+               used[rows] / used[least], "flat within 20 MB", used[rows] - used[least] < 20)
+        for rows in sizes if rows != least
+    ]  # fmt: skip
+
+
+def _peak_megabytes(workspace: Workspace, rows: int) -> float:
+    """Peak resident memory of a process that runs a job of so many rows whose results are quick to store."""
+    code = (
+        "import resource, sys; from pathlib import Path\n"
+        "from benchmarks.engine import quick_job\n"
+        "quick_job(Path(sys.argv[1]), int(sys.argv[2]))\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    )
+    with closing(workspace.open()) as connection:
+        job_id = queue(workspace, select_ids(connection)[:rows])
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(workspace.root), str(job_id)], check=True, capture_output=True, text=True
+        )
+        with transaction(connection):
+            connection.execute("DELETE FROM job WHERE id = ?", (job_id,))
+        checkpoint(connection, workspace.database, force=True)
+    return float(done.stdout)
+
+
+@dataclass
+class Instant:
+    """A RowJob whose results carry no verdict, so that a million rows are stored in a minute."""
+
+    batch_size: int = 64
+    concurrency: int = 1
+    max_rate: float | None = None
+
+    async def process(self, rows: Sequence[Row]) -> list[Output]:
+        return [Output(row.item_id, {"characters": len(row.response or "")}) for row in rows]
+
+
+def quick_job(root: Path, job_id: int) -> None:
+    """Run a queued job with `Instant`; the process that measures memory calls this."""
+    workspace = Workspace(root)
+    with closing(workspace.open()) as connection:
+        state, note = run_rows(workspace, connection, _claim(workspace, job_id), Instant(), StopFlag())
+        assert state is JobState.DONE, note
+
+
+def _ids(workspace: Workspace) -> array[int]:
+    with closing(workspace.open(read_only=True)) as connection:
+        return select_ids(connection)
