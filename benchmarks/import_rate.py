@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import resource
 import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 from benchmarks.report import Figure, median_of
 from refusal_tui.ingest.job import ImportJob
@@ -26,12 +27,14 @@ from refusal_tui.store.jobs import claim_job, create_job
 from refusal_tui.store.workspace import create_workspace
 
 PAIRS = 20_000
+LARGE = 100_000
 REPEATS = 5
-WORDS = (
+TEXT = (
     "the garden a recipe for soup with lentils and how would you explain photosynthesis to someone who has never seen "
     "leaf before please describe it slowly in plain language while keeping every step short because my friend prefers "
     "examples over theory and we both enjoy walking near rivers when mornings are quiet"
-).split()
+)
+WORDS = TEXT.split()
 
 
 def write_pairs(path: Path, pairs: int) -> None:
@@ -105,22 +108,22 @@ def our_import(source: Path, folder: Path) -> float:
 
 
 def sqlite_utils_insert(source: Path, folder: Path) -> float:
-    """Rows per second of `sqlite-utils insert` on the same file (rows as they are: no split, no search index)."""
+    """Seconds of `sqlite-utils insert` on the same file (rows as they are: no split, no search index)."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "sqlite_utils", "insert", str(folder / "su.db"), "rows", str(source), "--nl"]
     subprocess.run(command, check=True, capture_output=True)
-    return PAIRS / (time.perf_counter() - start)
+    return time.perf_counter() - start
 
 
 def datasets_load(source: Path, folder: Path) -> float:
-    """Rows per second of `datasets.load_dataset("json")` on the same file (to Arrow; no database, no index)."""
+    """Seconds of `datasets.load_dataset("json")` on the same file (to Arrow; no database, no index)."""
     code = (
         "import datasets, sys\ndatasets.disable_progress_bars()\n"
         "datasets.load_dataset('json', data_files=sys.argv[1], cache_dir=sys.argv[2])"
     )
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", code, str(source), str(folder / "hf")], check=True, capture_output=True)
-    return PAIRS / (time.perf_counter() - start)
+    return time.perf_counter() - start
 
 
 def peak_megabytes(pairs: int, folder: Path) -> float:
@@ -142,38 +145,34 @@ def peak_megabytes(pairs: int, folder: Path) -> float:
     return float(done.stdout)
 
 
-def run() -> list[Figure]:
+def run(*, quick: bool = False) -> list[Figure]:
+    pairs, repeats, large = (1_000, 1, 2_000) if quick else (PAIRS, REPEATS, LARGE)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = folder / "pairs.jsonl"
-        write_pairs(source, PAIRS)
+        write_pairs(source, pairs)
 
-        def fresh(measure: object) -> float:
+        def fresh(measure: Callable[[Path, Path], float]) -> float:
             scratch = Path(tempfile.mkdtemp(dir=folder))
             try:
-                return measure(source, scratch)  # type: ignore[operator]
+                return measure(source, scratch)
             finally:
                 shutil.rmtree(scratch)
 
         bare, ours = [], []
-        for _ in range(REPEATS):  # in turns, so that a noisy minute hits both
+        for _ in range(repeats):  # in turns, so that a noisy minute hits both
             bare.append(fresh(bare_loop))
             ours.append(fresh(our_import))
-        floor, rate = sorted(bare)[REPEATS // 2], sorted(ours)[REPEATS // 2]
-        peer = median_of(lambda: fresh(sqlite_utils_insert), 3)
-        hub = median_of(lambda: fresh(datasets_load), 3)
-        small, large = peak_megabytes(5_000, folder), peak_megabytes(100_000, folder)
+        floor, rate = median(bare), median(ours)
+        peer = pairs / median_of(lambda: fresh(sqlite_utils_insert), min(repeats, 3))
+        hub = pairs / median_of(lambda: fresh(datasets_load), min(repeats, 3))
+        few, many = peak_megabytes(large // 20, folder), peak_megabytes(large, folder)
+    rows = "the same, rows of the file/s"
     return [
-        Figure("import, HH-shaped, items/s", rate, "items/s", f"bare loop {floor:,.0f}", rate / floor, ">= 0.80", rate / floor >= 0.8),
-        Figure("the same, rows of the file/s", rate / 2, "rows/s", f"sqlite-utils insert {peer:,.0f} (no index)", rate / 2 / peer),
-        Figure("the same, rows of the file/s", rate / 2, "rows/s", f"datasets json {hub:,.0f} (no database)", rate / 2 / hub),
-        Figure("peak memory, 100,000 pairs", large, "MB", f"5,000 pairs {small:.0f} MB", large / small, "flat", large - small < 20),
+        Figure("import, HH-shaped, items/s", rate, "items/s", f"bare loop {floor:,.0f}", rate / floor, ">= 0.80",
+               rate / floor >= 0.8),
+        Figure(rows, rate / 2, "rows/s", f"sqlite-utils insert {peer:,.0f} (no index)", rate / 2 / peer),
+        Figure(rows, rate / 2, "rows/s", f"datasets json {hub:,.0f} (no database)", rate / 2 / hub),
+        Figure(f"peak memory, {large:,} pairs", many, "MB", f"{large // 20:,} pairs {few:.0f} MB", many / few, "flat",
+               many - few < 20),
     ]  # fmt: skip
-
-
-if __name__ == "__main__":
-    from benchmarks.report import machine, table
-
-    print(machine())
-    print(table("Import", run()))
-    print(f"({resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB)")

@@ -37,10 +37,9 @@ def machine() -> str:
             packages.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             continue
-    cpu = _cpu()
     return (
-        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores ({cpu}), Python {platform.python_version()}, "
-        f"SQLite {sqlite3.sqlite_version}, {', '.join(packages)}; {time.strftime('%Y-%m-%d')}"
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores ({_cpu()}), "
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {', '.join(packages)}; {time.strftime('%Y-%m-%d')}"
     )
 
 

@@ -76,6 +76,4 @@ def screens(rows: int, repeats: int) -> list[Figure]:
 
 
 def run(*, quick: bool = False) -> list[Figure]:
-    return commands(5 if quick else COMMAND_REPEATS) + screens(
-        2_000 if quick else ROWS, 3 if quick else SCREEN_REPEATS
-    )
+    return commands(5 if quick else COMMAND_REPEATS) + screens(2_000 if quick else ROWS, 3 if quick else SCREEN_REPEATS)

@@ -71,7 +71,7 @@ def _running_job(seconds: float) -> list[Figure]:
     try:
         wait_until(lambda: _state(workspace, job_id) is JobState.RUNNING, what="the job to run")
         with start(workbench(workspace.root)) as program:
-            until(program, time.perf_counter(), "label with lexical")
+            until(program, time.perf_counter(), "running")
             home = _watched(program, seconds)
             press(program, "J", quiet=0.3)
             jobs = _watched(program, seconds)

@@ -6,18 +6,17 @@ syrupy and starts its own event loop.
 
 from __future__ import annotations
 
-import os
-
-for _name in ("NO_COLOR", "TEXTUAL_THEME", "COLORTERM", "TMUX"):  # before textual is imported
-    os.environ.pop(_name, None)
-os.environ["TERM"] = "xterm-256color"
-
 import html
+import os
 import re
 from pathlib import Path
 
 import pytest
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+
+for _name in ("NO_COLOR", "TEXTUAL_THEME", "COLORTERM", "TMUX"):  # before textual is imported
+    os.environ.pop(_name, None)
+os.environ["TERM"] = "xterm-256color"
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORT = ROOT / "snapshot_report"
@@ -59,7 +58,7 @@ def _report(nodeid: str, name: str, assertion, picture: str) -> None:
     REPORT.mkdir(exist_ok=True)
     location = assertion.test_location
     folder = Path(Svg.dirname(test_location=location))
-    known = sorted(folder.glob(f"{location.snapshot_name}*{name}*.svg"))
+    known = [f for f in sorted(folder.glob("*.svg")) if f.name.startswith(f"{location.snapshot_name}[{name}]")]
     expected = known[0].read_text(encoding="utf-8") if known else "<p>There was no such snapshot.</p>"
     title = html.escape(f"{nodeid} [{name}]")
     page = f"""<!doctype html><meta charset="utf-8"><title>{title}</title>

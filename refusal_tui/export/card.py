@@ -82,8 +82,8 @@ def dataset_card(info: dict[str, Any], data: str) -> str:
         "",
         "## Labels",
         "",
-        "`refusal3` (none, hard, soft) is the label to train on: a human's where there is one, else the latest judge's; "
-        "`refusal3_by` says whose. `prompt_harmful`, `response_harmful` and `response_refusal` are chosen likewise. A "
+        "`refusal3` (none, hard, soft) is the label to train on: a human's where there is one, else the latest judge's "
+        "(`refusal3_by`: whose). `prompt_harmful`, `response_harmful` and `response_refusal` are chosen likewise. A "
         "row without a label is null, which is neither `none` nor false. `labels` holds every annotator's current "
         "label, `verdicts` the whole history.",
         "",
@@ -127,10 +127,9 @@ def _cell(value: object) -> str:
 
 def _code(text: str) -> str:
     """`text` as code, whatever backticks it holds."""
+    text = safe_text(text, newlines=False)
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    return (
-        f"{fence} {safe_text(text, newlines=False)} {fence}" if "`" in text else f"`{safe_text(text, newlines=False)}`"
-    )
+    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
 
 
 def _yaml(text: str) -> str:

@@ -74,14 +74,19 @@ def _batches(cells: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 def write_hf(records: Records, folder: Path) -> Path:
     """A folder for `datasets.load_from_disk`."""
+    import pyarrow.parquet as pq
     from datasets import Dataset
 
     scratch = folder / ".scratch"
     scratch.mkdir()
     parquet = write_parquet(records, scratch)
-    data = Dataset.from_parquet(str(parquet), cache_dir=str(scratch / "cache"), keep_in_memory=False)
+    if pq.read_metadata(parquet).num_rows:
+        data = Dataset.from_parquet(str(parquet), cache_dir=str(scratch / "cache"), keep_in_memory=False)
+        shards = None
+    else:  # which from_parquet refuses, and save_to_disk would make no file of
+        data, shards = Dataset(pq.read_table(parquet)), 1
     path = folder / "data"
-    data.save_to_disk(str(path))
+    data.save_to_disk(str(path), num_shards=shards)
     del data
     shutil.rmtree(scratch)
     return path

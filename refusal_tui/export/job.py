@@ -15,6 +15,7 @@ from refusal_tui.export.formats import WRITERS
 from refusal_tui.export.records import records
 from refusal_tui.export.spec import ExportSpec
 from refusal_tui.jobs.compute import ComputeContext, write_atomically
+from refusal_tui.store.artifacts import sha256_of
 
 
 class ExportJob:
@@ -27,7 +28,7 @@ class ExportJob:
         out = Path(self._spec.out).resolve()  # a link to an empty folder stands for that folder
         draft = out.with_name(f".{out.name[:100]}.job-{context.job.id}.partial")
         try:
-            note = self._renamed_before(context, out, draft) or self._write(context, out, draft)
+            note = self._renamed_before(context, out) or self._write(context, out, draft)
             for file in sorted(path for path in out.rglob("*") if path.is_file()):
                 context.artifact(file, "export", {"selection": context.job.selection, "format": self._spec.format})
         except OSError as error:
@@ -35,6 +36,7 @@ class ExportJob:
                 f"{out} cannot be written: {error.strerror or error}.",
                 f"Free some space, then: refusal-tui jobs resume {context.job.id} (or choose another --out)",
             ) from error
+        shutil.rmtree(context.folder)  # the checkpoint has served
         context.report(context.job.total or 0, context.job.total, "done", now=True)
         return note
 
@@ -51,18 +53,19 @@ class ExportJob:
             write_atomically(draft / "dataset_info.json", json.dumps(info, indent=2, ensure_ascii=False).encode())
             write_atomically(draft / "README.md", dataset_card(info, data.name).encode())
             note = f"{summary.rows:,} rows in {out / data.name}"
-            context.save_checkpoint({"whole": note})
+            context.save_checkpoint({"note": note, "info": sha256_of(draft / "dataset_info.json")})
             _rename(draft, out)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         return note
 
-    def _renamed_before(self, context: ComputeContext, out: Path, draft: Path) -> str | None:
+    def _renamed_before(self, context: ComputeContext, out: Path) -> str | None:
         """The note of a run that died between the rename and its last word: what stands at the target is whole."""
         checkpoint = context.load_checkpoint()
-        if checkpoint is None or draft.exists() or not (out / "dataset_info.json").exists():
+        info = out / "dataset_info.json"
+        if checkpoint is None or not info.is_file() or sha256_of(info) != checkpoint["info"]:
             return None
-        return str(checkpoint["whole"])
+        return str(checkpoint["note"])
 
 
 def _rename(draft: Path, out: Path) -> None:

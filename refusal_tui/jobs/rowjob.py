@@ -58,10 +58,11 @@ class _Tally:
 
     def add(self, group: Sequence[Finished]) -> None:
         for finished in group:
-            if isinstance(finished.result, RowError):
-                self.errors[finished.result.error_class.value, finished.result.message] += 1
-            else:
+            result = finished.result
+            if not isinstance(result, RowError):
                 self.ok += 1
+            elif result.error_class is not ErrorClass.NO_RESPONSE:  # says nothing about the rows to come
+                self.errors[result.error_class.value, result.message] += 1
 
 
 def run_rows(

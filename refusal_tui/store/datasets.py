@@ -102,7 +102,8 @@ def record_progress(
     """
     cursor = connection.execute(
         """UPDATE dataset SET records_read = ?, n_items = n_items + ?, n_rejected = n_rejected + ?,
-               state = CASE WHEN ? THEN 'ready' ELSE state END WHERE id = ? AND records_read = coalesce(?, records_read)""",
+               state = CASE WHEN ? THEN 'ready' ELSE state END
+           WHERE id = ? AND records_read = coalesce(?, records_read)""",
         (records_read, added, rejected, done, dataset_id, since),
     )
     if cursor.rowcount == 0:
@@ -110,7 +111,7 @@ def record_progress(
 
 
 def forget_if_empty(connection: sqlite3.Connection, name: str, provenance: Provenance) -> None:
-    """Free a name whose import gave no item, with its quarantine, for another source. The caller holds the transaction."""
+    """Free a name whose import gave no item (its quarantine goes, too) for another source, in a transaction."""
     known = find_dataset(connection, name)
     if known is not None and known.n_items == 0 and not _same_source(known.provenance, provenance):
         connection.execute("DELETE FROM dataset WHERE id = ?", (known.id,))

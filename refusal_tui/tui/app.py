@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from rich.text import Text
 from textual.app import App
@@ -53,7 +53,7 @@ WRITE_WAIT_MS = 3_000  # a screen waits no longer for a locked database
 def screen_class(name: str) -> type[WorkScreen]:
     """The class of a screen of the registry."""
     module, _, cls = SCREENS_BY_NAME[name].partition(":")
-    return getattr(import_module(module), cls)
+    return cast("type[WorkScreen]", getattr(import_module(module), cls))
 
 
 class RefusalApp(App[None]):
@@ -63,7 +63,7 @@ class RefusalApp(App[None]):
     TITLE = "refusal-tui"
     DEFAULT_MODE = "work"  # a default screen would come without its CSS
     ENABLE_COMMAND_PALETTE = False  # ours lists the actions of BINDINGS and stays quiet
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (120, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "All keys of this screen", show=False, id="app.help"),
         Binding("ctrl+p", "palette", "Every action by name", show=False, id="app.palette"),
@@ -75,7 +75,7 @@ class RefusalApp(App[None]):
     ]
 
     def __init__(
-        self, workspace: Workspace, *, clock: Callable[[], float] = time.time, start: str = "home", **parameters: object
+        self, workspace: Workspace, *, clock: Callable[[], float] = time.time, start: str = "home", **parameters: Any
     ) -> None:
         # With NO_COLOR every colour is left out, greys too: Textual does so for native colours only.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
@@ -108,7 +108,7 @@ class RefusalApp(App[None]):
 
     # --- for the screens -------------------------------------------------------------------------------------------
 
-    def push(self, name: str, then: Callable[[Any], None] | None = None, **parameters: object) -> None:
+    def push(self, name: str, then: Callable[[Any], None] | None = None, **parameters: Any) -> None:
         """Open a screen of the registry; `then` gets its result when it closes."""
         self.push_screen(screen_class(name)(**parameters), then)
 

@@ -68,4 +68,4 @@ class JobKeys(WorkScreen):
     @work(thread=True, exit_on_error=False, group="job-keys")
     def _run(self, job_id: int, what: Callable[[int], str]) -> None:
         message = what(job_id)
-        self.app.call_from_thread(self.work.say, message)
+        self.app.call_later(self.work.say, message)

@@ -55,8 +55,8 @@ def test_the_help_of_run_lists_the_kinds(workspace: Workspace, capsys: pytest.Ca
 
 
 MISTAKES = [
-    (["label", "--max-rate", "fast"], ExitCode.USAGE, "max-rate: input should be a valid number"),
-    (["label", "--max-rate", "0"], ExitCode.USAGE, "max-rate: input should be greater than 0"),
+    (["label", "--max-rate", "fast"], ExitCode.USAGE, "--max-rate input should be a valid number"),
+    (["label", "--max-rate", "0"], ExitCode.USAGE, "--max-rate input should be greater than 0"),
     (["label", "--judge", "frindle"], ExitCode.USAGE, "--judge"),
     (["label", "--pilot", "0"], ExitCode.USAGE, "--pilot"),
     (["label", "--frindle"], ExitCode.USAGE, "--frindle"),

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -31,6 +32,7 @@ from refusal_tui.store.jobs import (
 from refusal_tui.store.workspace import Workspace
 from tests.support.ledger import check_books, outcomes
 from tests.support.rowjobs import Scripted, queue_job, run_here
+from tests.support.waiting import wait_until
 
 
 def record(**changes: object) -> WorkerRecord:
@@ -149,13 +151,17 @@ def test_a_replaced_worker_that_has_nothing_to_write_leaves_too(
     monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.02)
     job_id = queue_job(workspace)
 
-    def take_over(asked: int) -> None:
+    def take_over() -> None:
+        wait_until(lambda: len(outcomes(workspace, job_id)) == 8, what="the first batch")
         with closing(workspace.open()) as connection:
             end_job(connection, get_job(connection, job_id), JobState.INTERRUPTED, "reaped")
 
+    other = threading.Thread(target=take_over)
+    other.start()
     with pytest.raises(FencedError):
-        run_here(workspace, job_id, Scripted(after_batch=take_over, max_rate=1.0))
-    assert not outcomes(workspace, job_id)
+        run_here(workspace, job_id, Scripted(max_rate=1.0))  # the second batch is eight seconds away
+    other.join()
+    assert len(outcomes(workspace, job_id)) == 8
 
 
 def test_a_heartbeat_of_a_job_that_was_cancelled_meanwhile_is_refused(workspace: Workspace) -> None:

@@ -122,10 +122,14 @@ class Muddled(Scripted):
         results = await Scripted.process(self, rows)
         if len(rows) == 1:
             return results
-        return results[::-1] if self.muddle == "reversed" else results[:-1]
+        return {
+            "reversed": results[::-1],
+            "one is missing": results[:-1],
+            "all of the first row": [results[0]] * len(rows),
+        }[self.muddle]
 
 
-@pytest.mark.parametrize("muddle", ["reversed", "one is missing"])
+@pytest.mark.parametrize("muddle", ["reversed", "one is missing", "all of the first row"])
 def test_answers_that_do_not_fit_the_batch_are_never_stored_for_the_wrong_row(
     workspace: Workspace, muddle: str
 ) -> None:

@@ -112,6 +112,18 @@ def test_rows_that_do_not_fit_are_spilled_and_committed_by_the_next_run(
     check_books(workspace, job_id)
 
 
+def test_spilled_rows_that_have_their_outcome_already_are_left_alone(workspace: Workspace) -> None:
+    """As after a kill between their commit and the end of the side file."""
+    job_id = queue_job(workspace, pilot=50)
+    run_here(workspace, job_id, Scripted())
+    spill(spill_path(workspace, job_id), [result(number) for number in range(1, 61)])
+    with closing(workspace.open()) as connection:
+        requeue_job(connection, job_id)
+    job = run_here(workspace, job_id, Scripted())
+    assert (job.state, job.n_ok, job.n_unparsable) == (JobState.DONE, 90, 10)
+    check_books(workspace, job_id)
+
+
 def test_a_disk_with_room_again_in_time_only_delays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = make_workspace(tmp_path / "ws", rows=300)
     full = _LimitPages(monkeypatch, pages_more=4)

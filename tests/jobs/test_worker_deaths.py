@@ -27,7 +27,7 @@ from tests.support.waiting import wait_until
 from tests.support.workspaces import make_workspace
 
 pytestmark = pytest.mark.kill
-ROWS = 400
+ROWS = 300
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def let_pass(seconds: float) -> None:
 def test_killed_at_random_moments_a_job_ends_like_an_uninterrupted_one(runner: Runner) -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")
-    kill_and_resume(runner, runner.label(rate=300), kills=5, within=0.15, chance=random.Random(seed))
+    kill_and_resume(runner, runner.label(rate=300), kills=4, within=0.15, chance=random.Random(seed))
 
 
 @pytest.mark.nightly
@@ -230,7 +230,7 @@ def test_terminals_that_resume_the_same_job_at_once_start_one_worker(runner: Run
     runner.kill_worker(job_id)
     runner.wait(job_id, JobState.INTERRUPTED)
     command = [sys.executable, "-m", "refusal_tui", "-w", str(runner.workspace.root), "jobs", "resume", str(job_id)]
-    terminals = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(4)]
+    terminals = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
     for terminal in terminals:
         _, said = terminal.communicate(timeout=30)
         assert terminal.returncode == 0, said

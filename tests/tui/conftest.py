@@ -39,7 +39,7 @@ Open = Callable[..., AbstractAsyncContextManager[Pilot]]
 
 @pytest.fixture
 def open_app() -> Open:
-    """`async with open_app(workspace, "browse", filter="gold:hard") as pilot:` runs the app and waits for the screen."""
+    """`async with open_app(workspace, "browse", filter="gold:hard") as pilot:` runs the app, waits for the screen."""
 
     @asynccontextmanager
     async def opened(

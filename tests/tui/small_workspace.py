@@ -73,7 +73,10 @@ def rows() -> list[tuple[str, NewRow]]:
 def prompts() -> list[tuple[str, NewRow]]:
     """12 prompts without a response."""
     return [
-        (f"p{n + 1:02}", NewRow(f"[INST] Describe {_TOPICS[n % 8][0]} in {n + 2} words [/INST]", None, category="short"))
+        (
+            f"p{n + 1:02}",
+            NewRow(f"[INST] Describe {_TOPICS[n % 8][0]} in {n + 2} words [/INST]", None, category="short"),
+        )
         for n in range(12)
     ]
 

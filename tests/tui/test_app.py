@@ -93,7 +93,7 @@ async def test_escape_never_quits_and_q_does_on_the_first_screen(workspace, open
 async def test_ctrl_c_stops_nothing_and_says_so(workspace, open_app) -> None:
     async with open_app(workspace) as pilot:
         await pilot.press("ctrl+c")
-        assert "Nothing was stopped" in [n.message for n in pilot.app._notifications][0]
+        assert "Nothing was stopped" in next(iter(pilot.app._notifications)).message
         assert not pilot.app._exit
 
 
@@ -176,7 +176,7 @@ async def test_a_text_too_long_for_the_terminal_is_left_in_a_file(workspace, ope
         pilot.app.copy("x" * (LIMIT + 1), "response")
         await pilot.pause()
         assert (workspace.artifacts / "clipboard.txt").stat().st_size == LIMIT + 1
-        assert "too long for the terminal's clipboard" in [n.message for n in pilot.app._notifications][0]
+        assert "too long for the terminal's clipboard" in next(iter(pilot.app._notifications)).message
 
 
 # --- errors and the end ----------------------------------------------------------------------------------------------

@@ -112,7 +112,9 @@ def test_the_status_names_another_order() -> None:
     assert state.status() == "2 rows · by key ↓"
 
 
-@pytest.mark.parametrize(("answer", "index"), [("1", 0), ("3", 2), ("#20", 1), (" # 20".replace(" ", ""), 1), ("1,000", 999)])
+@pytest.mark.parametrize(
+    ("answer", "index"), [("1", 0), ("3", 2), ("#20", 1), (" # 20".replace(" ", ""), 1), ("1,000", 999)]
+)
 def test_a_jump_takes_a_row_number_or_an_item(answer: str, index: int) -> None:
     assert loaded([10, 20, 30]).position(answer) == index
 
@@ -123,7 +125,9 @@ def test_a_jump_to_nowhere_says_what_to_give(answer: str) -> None:
         loaded([10, 20, 30]).position(answer)
 
 
-@pytest.mark.parametrize("value", ["plain", "two words", 'quo"ted', "com,ma", "st*r", "", "tab\there", "line\nbreak", "[b]"])
+@pytest.mark.parametrize(
+    "value", ["plain", "two words", 'quo"ted', "com,ma", "st*r", "", "tab\there", "line\nbreak", "[b]"]
+)
 def test_the_term_of_a_facet_means_its_value_again(value: str) -> None:
     (term,) = parse(Facet("model", value, 1).term)
     assert (term.field, term.values) == ("model", (value,))

@@ -13,7 +13,17 @@ DATASET = Dataset(
     3, "my set", Provenance("generic", "2", "a.jsonl", licence="MIT", redistribution="full"), "ready", 10, 8, 2, 0.0
 )
 ENTRY = CatalogueEntry(
-    "vault", "Vault prompts", "hf:example/vault", "CC-BY-4.0", True, "labels-only", True, "900 prompts", ("test",), "us", ""
+    "vault",
+    "Vault prompts",
+    "hf:example/vault",
+    "CC-BY-4.0",
+    True,
+    "labels-only",
+    True,
+    "900 prompts",
+    ("test",),
+    "us",
+    "",
 )
 
 

@@ -29,7 +29,10 @@ def hostile_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every hostile string as prompt, response, key, model, category, metadata, rationale, dataset and bad row."""
     workspace = create_workspace(tmp_path_factory.mktemp("hostile") / "w")
     rows = [
-        (h.text[:500] + str(n), NewRow(h.text or "empty", h.text, h.text[:500], h.name, h.text[:500], {h.text[:99]: h.text}))
+        (
+            h.text[:500] + str(n),
+            NewRow(h.text or "empty", h.text, h.text[:500], h.name, h.text[:500], {h.text[:99]: h.text}),
+        )
         for n, h in enumerate(HOSTILE)
     ]
     with closing(workspace.open()) as connection, transaction(connection):

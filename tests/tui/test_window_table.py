@@ -133,7 +133,12 @@ def test_columns_share_what_fixed_ones_leave() -> None:
     def cell(row, width):
         return paint.NOTHING
 
-    columns = [Column("a", 10, cell), Column("b", 0, cell), Column("c", 0, cell, share=2), Column("d", 5, cell, from_width=90)]
+    columns = [
+        Column("a", 10, cell),
+        Column("b", 0, cell),
+        Column("c", 0, cell, share=2),
+        Column("d", 5, cell, from_width=90),
+    ]
     assert [(c.title, w) for c, w in lay_out(columns, 80)] == [("a", 10), ("b", 22), ("c", 44)]
     assert [(c.title, w) for c, w in lay_out(columns, 100)] == [("a", 10), ("b", 26), ("c", 54), ("d", 5)]
 

@@ -23,7 +23,6 @@ class DossierScreen(WorkScreen):
     AREA = "Data"
     NAME = "Dossier"
     CSS_PATH = "dossier.tcss"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (120, "-wide")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right_square_bracket", "row(1)", "next row", tooltip="Next row", id="dossier.next"),
         Binding("left_square_bracket", "row(-1)", "previous", tooltip="Row before", id="dossier.previous"),

@@ -17,6 +17,7 @@ def text_of(dossier: Dossier) -> tuple[Content, list[int]]:
     row = dossier.row
     spans = evidence(dossier)
     prompt, in_prompt = paint.passage(row.prompt, [(s.start, s.end) for s in spans if s.field == "prompt"])
+    in_response: list[int]
     if row.response is None:
         response, in_response = paint.words(("no response: a prompt alone", paint.MUTED)), []
     elif not row.response:

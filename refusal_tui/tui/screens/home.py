@@ -54,9 +54,6 @@ class HomeScreen(WorkScreen):
     def on_mount(self) -> None:
         self._look_for_gpu()
 
-    def on_screen_resume(self) -> None:
-        self.store_changed()
-
     def on_resize(self) -> None:
         self.call_after_refresh(self._show)
 
@@ -77,7 +74,7 @@ class HomeScreen(WorkScreen):
         with closing(self.work.workspace.open(read_only=True)) as connection:
             found = overview(connection)
         pause = max(LEAST_SECONDS_BETWEEN_COUNTS, _COUNT_SHARE * (time.monotonic() - started))
-        self.app.call_from_thread(self._count_ended, found, pause)
+        self.call_later(self._count_ended, found, pause)
 
     def _count_ended(self, found: Overview, pause: float) -> None:
         self._state.overview = found
@@ -96,7 +93,7 @@ class HomeScreen(WorkScreen):
             from refusal_tui.jobs.device import gpu_line
 
             self._gpu_line = gpu_line
-        self.app.call_from_thread(self._gpu_found, self._gpu_line() or "")
+        self.call_later(self._gpu_found, self._gpu_line() or "")
 
     def _gpu_found(self, line: str) -> None:
         self._state.gpu = line
@@ -105,6 +102,8 @@ class HomeScreen(WorkScreen):
             self.set_timer(GPU_SECONDS, self._look_for_gpu)
 
     def _show(self) -> None:
+        if not self.is_attached:  # closed while something ran beside it
+            return
         lines = self.query_one(LineList)
         lines.set_lines(home_lines(self._state, lines.line_width or self.size.width - 3))
 

@@ -113,11 +113,13 @@ class ImportScreen(WorkScreen):
                 editor.value = value
 
     def _show(self) -> None:
+        if not self.is_attached:  # closed while something ran beside it
+            return
         state = self._state
         self.query_one(SpecForm).show_errors(state.errors if state.values.get("source") else {})
         self.query_one("#ready", Remark).say(self._ready())
         self._hint()
-        self.query_one("#command", Remark).say(paint.words(("$ ", paint.MUTED), paint.text(state.command)))
+        self.query_one("#command", Remark).say(paint.words(("$ ", paint.MUTED), paint.line(state.command, 400)))
         plan = self.query_one("#plan", LineList)
         plan.set_lines(_plan_lines(self._look, plan.line_width or self.size.width - 7))
 
@@ -153,9 +155,9 @@ class ImportScreen(WorkScreen):
         try:
             job_id = control.submit(self.work.workspace, "import", spec)
         except RefusalTuiError:
-            self.app.call_from_thread(self._not_started)
+            self.call_later(self._not_started)
             raise
-        self.app.call_from_thread(self._started, job_id)
+        self.call_later(self._started, job_id)
 
     def _not_started(self) -> None:
         self._busy = ""

@@ -58,9 +58,6 @@ class JobScreen(JobKeys):
     def on_mount(self) -> None:
         self.query_one("#job-body", LineList).focus()
 
-    def on_screen_resume(self) -> None:
-        self.store_changed()
-
     def on_resize(self) -> None:
         self.call_after_refresh(self._show)
 
@@ -81,7 +78,7 @@ class JobScreen(JobKeys):
         """Counts over all rows, on a connection of its own; at most one reader at a time."""
         with closing(self.work.workspace.open(read_only=True)) as connection:
             details = read_details(connection, job, known)
-        self.app.call_from_thread(self._read_ended, job, details)
+        self.call_later(self._read_ended, job, details)
 
     def _read_ended(self, job: Job, details: JobDetails) -> None:
         self._reading = False
@@ -95,7 +92,7 @@ class JobScreen(JobKeys):
             self._show()
 
     def _show(self) -> None:
-        if self._state.facts is None:
+        if self._state.facts is None or not self.is_attached:  # closed while something ran beside it
             return
         head, body = self.query_one("#job-head", LineList), self.query_one("#job-body", LineList)
         lines = head_lines(self._state, self._command, head.line_width or self.size.width - 3)

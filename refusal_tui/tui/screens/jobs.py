@@ -49,9 +49,6 @@ class JobsScreen(JobKeys):
     def _fetch(self, ids: Sequence[int]) -> Mapping[int, JobLine]:
         return {job_id: self._by_id[job_id] for job_id in ids if job_id in self._by_id}
 
-    def on_screen_resume(self) -> None:
-        self.store_changed()
-
     def store_changed(self) -> None:
         self._state.lines = self._watch.read(self.work.connection, self.work.clock())
         self._show()

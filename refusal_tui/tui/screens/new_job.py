@@ -105,7 +105,7 @@ class NewJobScreen(WorkScreen):
         with closing(self.work.workspace.open(read_only=True)) as connection:
             found = check_selection(connection, selection)
         if not worker.is_cancelled:
-            self.app.call_from_thread(self._counted, selection, found)
+            self.call_later(self._counted, selection, found)
 
     def _counted(self, selection: str, found: SelectionCheck) -> None:
         if selection == self._selection:
@@ -113,12 +113,14 @@ class NewJobScreen(WorkScreen):
             self._show()
 
     def _show(self) -> None:
+        if not self.is_attached:  # closed while something ran beside it
+            return
         state = self._state
         kind_row, rows_row = self.query(FieldRow).first(), self.query(FieldRow)[1]
         kind_row.remark.say(paint.words((state.kind.help, paint.MUTED)))
         rows_row.remark.say(_rows_remark(state.check))
         self.query_one(SpecForm).show_errors(state.errors)
-        self.query_one("#command", Remark).say(paint.words(("$ ", paint.MUTED), paint.text(state.command)))
+        self.query_one("#command", Remark).say(paint.words(("$ ", paint.MUTED), paint.line(state.command, 400)))
         self.query_one("#ready", Remark).say(self._ready())
         self._hint()
 
@@ -162,9 +164,9 @@ class NewJobScreen(WorkScreen):
         try:
             job_id = control.submit(self.work.workspace, self._state.kind.name, spec, selection=selection, pilot=pilot)
         except RefusalTuiError:
-            self.app.call_from_thread(self._not_started)
+            self.call_later(self._not_started)
             raise
-        self.app.call_from_thread(self._started, job_id)
+        self.call_later(self._started, job_id)
 
     def _not_started(self) -> None:
         self._starting = False

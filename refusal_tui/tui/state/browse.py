@@ -23,7 +23,7 @@ _VALUES = {
     "has": ("response", "label", "gold", "judge", "meta"),
     "is": ("disagreement",),
 }
-_TOKEN = re.compile(r'''-?(?:"(?:[^"]|"")*(?:"|$)|[^\s"])+''')
+_TOKEN = re.compile(r"""-?(?:"(?:[^"]|"")*(?:"|$)|[^\s"])+""")
 
 
 @dataclass(frozen=True)
@@ -164,10 +164,8 @@ def with_facet(text: str, facet: Facet, *, exclude: bool = False) -> str:
 
 def last_token(text: str) -> str:
     """The part of the filter that is being typed."""
-    last = None
-    for last in _TOKEN.finditer(text):
-        pass
-    return last[0] if last is not None and last.end() == len(text) else ""
+    tokens = list(_TOKEN.finditer(text))
+    return tokens[-1][0] if tokens and tokens[-1].end() == len(text) else ""
 
 
 def completions(text: str, datasets: list[str], selections: list[str]) -> list[str]:

@@ -50,10 +50,10 @@ class FooterLine(Widget):
         focused = self.screen.focused
         own: list[Action] = [a for a in actions_of_node(focused) if a.in_footer] if focused is not None else []
         typing = focused is not None and focused.check_consume_key("x", "x")
-        own += [
+        own += [  # while typing, letters are text
             a
             for a in actions_of_node(self.screen)
-            if a.in_footer and not (typing and len(a.keys) == 1)  # while typing, letters are text
+            if a.in_footer and not (typing and all(len(key) == 1 or key == "space" for key in a.keys.split()))
         ]
         rest = [] if typing else [("?", "keys"), ("^p", "all")]
         return [(a.keys.split()[0], a.short) for a in own] + rest

@@ -1,0 +1,78 @@
+"""Measure and print the tables of docs/benchmarks.md.
+
+    python -m benchmarks                     everything (about ten minutes on two cores)
+    python -m benchmarks startup wire        some of it
+    python -m benchmarks --write             and put the tables into docs/benchmarks.md
+    python -m benchmarks --quick             small sizes: does it still work? Its figures mean nothing
+
+Each figure stands beside a peer or limit of the same run. Nothing here is ever a test: a busy machine must not fail.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.report import machine, table
+
+# name -> (module, title)
+BENCHMARKS = {
+    "import": ("benchmarks.import_rate", "Import"),
+    "browse": ("benchmarks.browse", "Browse"),
+    "startup": ("benchmarks.startup", "Start-up"),
+    "engine": ("benchmarks.engine", "Job engine"),
+    "wire": ("benchmarks.wire", "Bytes on the wire"),
+}
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
+    options = parser.parse_args()
+    if unknown := set(options.names) - BENCHMARKS.keys():
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; choose from {', '.join(BENCHMARKS)}")
+    if options.quick and options.write:
+        parser.error("--quick figures mean nothing: they are not written")
+    where = machine()
+    _print(where + "\n")
+    for name in options.names or BENCHMARKS:
+        module, title = BENCHMARKS[name]
+        begun = time.perf_counter()
+        text = table(title, import_module(module).run(quick=options.quick), note=where if options.write else "")
+        _print(text + f"\n({time.perf_counter() - begun:.0f} s)\n")
+        if options.write:
+            page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+            PAGE.write_text(replaced(page, name, text), encoding="utf-8")
+
+
+def replaced(page: str, name: str, text: str) -> str:
+    """The page with the tables of one benchmark between its marks replaced, or added at its end.
+
+    >>> page = replaced("# Notes\\n", "wire", "one\\n")
+    >>> replaced(page, "wire", "two\\n") == page.replace("one", "two")
+    True
+    """
+    first, last = f"<!-- {name}: written by python -m benchmarks --write -->", f"<!-- {name}: end -->"
+    block = f"{first}\n{text}{last}\n"
+    between = re.compile(rf"{re.escape(first)}.*?{re.escape(last)}\n", re.DOTALL)
+    if between.search(page):
+        return between.sub(lambda _: block, page)
+    return f"{page.rstrip()}\n\n{block}" if page.strip() else block
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
