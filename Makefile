@@ -51,7 +51,7 @@ fmt: $(VENV)/.installed-dev ## format the code
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.installed-dev ## measure; prints the tables of docs/benchmarks.md
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --write
 
 snapshots: $(VENV)/.installed-dev ## accept the screens as they are now
 	$(BIN)/python -m pytest $(XDIST) tests/tui --snapshot-update -m 'not nightly and not pty'

@@ -131,9 +131,10 @@ def peak_megabytes(pairs: int, folder: Path) -> float:
     source = folder / f"memory-{pairs}.jsonl"
     write_pairs(source, pairs)
     code = (
-        "import sys, resource; from pathlib import Path; from benchmarks.import_rate import our_import\n"
+        "import sys; from pathlib import Path; from benchmarks.import_rate import our_import\n"
+        "from benchmarks.report import peak_megabytes\n"
         "our_import(Path(sys.argv[1]), Path(sys.argv[2]))\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        "print(peak_megabytes())"
     )
     scratch = folder / f"memory-{pairs}"
     scratch.mkdir()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import sqlite3
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -39,7 +41,8 @@ def machine() -> str:
             continue
     return (
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores ({_cpu()}), "
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {', '.join(packages)}; {time.strftime('%Y-%m-%d')}"
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {', '.join(packages)}; "
+        f"{time.strftime('%Y-%m-%d')}"
     )
 
 
@@ -49,6 +52,18 @@ def _cpu() -> str:
     except OSError:
         return platform.processor()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def peak_megabytes() -> float:
+    """Peak resident memory of this process.
+
+    Not `ru_maxrss` where it can be helped: on Linux that one outlives exec, so a child begins with its parent's peak.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
 
 
 def median_of(measure: Callable[[], float], repeats: int) -> float:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from refusal_tui.store.workspace import Workspace
+
+_PIPE_COLUMNS = 120  # of a table that goes into a file or another program
+_MEASURED_LINES = 1000  # of a table: a million rows are printed as they come
+_NARROWEST = 6
 
 
 class OpenWorkbench(Protocol):
@@ -65,24 +70,61 @@ def emit(text: str) -> None:
 
 def emit_json(value: Any) -> None:
     """Data for programs: exact, with every control character escaped by JSON itself."""
+    import json
+
     print(json.dumps(value, ensure_ascii=True, indent=2, default=str))
 
 
 def emit_json_lines(values: Iterable[Any]) -> None:
+    import json
+
     for value in values:
         print(json.dumps(value, ensure_ascii=True, default=str))
 
 
-def emit_table(head: Sequence[str], lines: Sequence[Sequence[object]], *, cut: int = 60) -> None:
-    """Aligned columns on standard output; cells are safe text of at most `cut` cells, numbers stand right."""
+def emit_table(head: Sequence[str], lines: Iterable[Sequence[object]], *, cut: int = 60) -> None:
+    """Aligned columns on standard output, as wide as the terminal at most.
+
+    Cells are safe text of at most `cut` cells, numbers stand right. The first lines decide how wide the columns are.
+    """
     from refusal_tui.text.safe import cell_width, shorten
 
-    cells = [[shorten("" if value is None else str(value), cut) for value in line] for line in lines]
-    widths = [max([cell_width(name), *(cell_width(line[i]) for line in cells)]) for i, name in enumerate(head)]
-    right = [bool(lines) and all(isinstance(line[i], int | float) for line in lines) for i in range(len(head))]
-    for row in [list(head), *cells]:
-        padded = [
-            " " * (width - cell_width(cell)) + cell if is_right else cell + " " * (width - cell_width(cell))
-            for cell, width, is_right in zip(row, widths, right, strict=True)
-        ]
+    rest = iter(lines)
+    measured = list(islice(rest, _MEASURED_LINES))
+    right = [bool(measured) and all(isinstance(line[i], int | float) for line in measured) for i in range(len(head))]
+    widths = [
+        max([cell_width(name), *(cell_width(shorten(_cell(line[i]), cut)) for line in measured)])
+        for i, name in enumerate(head)
+    ]
+    widths = _fitted(widths, [is_right or not name for is_right, name in zip(right, head, strict=True)])
+    for row in chain([head], measured, rest):
+        padded = []
+        for value, width, is_right in zip(row, widths, right, strict=True):
+            cell = shorten(_cell(value), width)
+            space = " " * (width - cell_width(cell))
+            padded.append(space + cell if is_right else cell + space)
         print("  ".join(padded).rstrip())
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _fitted(widths: Sequence[int], fixed: Sequence[bool]) -> list[int]:
+    """Column widths that fit the line: what is too much is taken from the widest columns, never from `fixed` ones."""
+    fitted = list(widths)
+    excess = sum(fitted) + 2 * (len(fitted) - 1) - line_width()
+    while excess > 0:
+        candidates = [i for i, width in enumerate(fitted) if width > _NARROWEST and not fixed[i]]
+        if not candidates:
+            break
+        fitted[max(candidates, key=lambda i: fitted[i])] -= 1
+        excess -= 1
+    return fitted
+
+
+def line_width() -> int:
+    """Cells of a line: $COLUMNS, the terminal's, or a wide line where there is none."""
+    import shutil
+
+    return shutil.get_terminal_size((_PIPE_COLUMNS, 24)).columns

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
-import time
-from collections.abc import Iterator
-from dataclasses import asdict
+import tempfile
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -50,31 +52,29 @@ def import_(
     hf:owner/name[@revision]."""
     from refusal_tui.cli.run import start
     from refusal_tui.jobs.registry import job_kind
+    from refusal_tui.jobs.spec import build_spec
 
     values = {
-        "source": _local(session, source), "adapter": adapter, "name": name, "split": split, "limit": limit,
-        "map": mapping, "options": ",".join(options) or None,
+        "source": source, "adapter": adapter, "name": name, "split": split, "limit": limit, "map": mapping,
+        "options": ",".join(options) or None,
     }  # fmt: skip
-    if source == "-":
-        values["name"] = name or "stdin"
     if dry_run:
         _show_plan(values, as_json)
         return 0
-    code = start(session, job_kind("import"), values, detach=detach, as_json=as_json)
-    return code
+    kind = job_kind("import")
+    if source == "-":
+        build_spec(kind.spec_type(), {**values, "source": "/dev/stdin"}).check()  # before a long pipe is read
+        values |= {"source": _kept(session), "name": name or "stdin"}
+    return start(session, kind, values, detach=detach, as_json=as_json)
 
 
-def _local(session: Session, source: str) -> str:
-    """A worker has no standard input: what comes from there is kept in a file first."""
-    if source != "-":
-        return source
-    spool = session.workspace().artifacts / "stdin"
-    spool.mkdir(exist_ok=True)
-    path = spool / f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1_000_000}.jsonl"
-    with path.open("wb") as file:
-        while block := sys.stdin.buffer.read(1 << 20):
-            file.write(block)
-    return str(path)
+def _kept(session: Session) -> str:
+    """A worker has no standard input: what comes from there is kept in the workspace until it is imported."""
+    from refusal_tui.ingest.stdin import SPOOL, spool
+
+    if sys.stdin.isatty():
+        say("Reading standard input; end it with Ctrl+D.")
+    return str(spool(sys.stdin.buffer, session.workspace().artifacts / SPOOL))
 
 
 @click.command("ingest-plan")
@@ -90,27 +90,34 @@ def ingest_plan(
     options: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Show how SOURCE would be read: adapter, column mapping, warnings and the first items."""
-    values = {"source": _local(session, source), "adapter": adapter, "split": split, "map": mapping}
+    values = {"source": source, "adapter": adapter, "split": split, "map": mapping}
     _show_plan({**values, "options": ",".join(options) or None}, as_json)
 
 
 def _show_plan(values: dict[str, Any], as_json: bool) -> None:
+    from refusal_tui.cli.data_text import plan_lines
     from refusal_tui.ingest.plan_record import plan_record
     from refusal_tui.ingest.spec import ImportSpec
     from refusal_tui.jobs.spec import build_spec
 
-    spec = build_spec(ImportSpec, values)
-    assert isinstance(spec, ImportSpec)
-    record = plan_record(spec.plan())
+    from_pipe = values["source"] == "-"
+    with ExitStack() as stack:
+        if from_pipe:  # only looked at, so it is kept nowhere
+            from refusal_tui.ingest.stdin import spool
+
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="refusal-tui-"))
+            values = {**values, "source": str(spool(sys.stdin.buffer, Path(folder)))}
+        spec = build_spec(ImportSpec, values)
+        assert isinstance(spec, ImportSpec)
+        spec.check()
+        plan = spec.plan()
+        if from_pipe:
+            plan = replace(plan, source="-", name=values.get("name") or "stdin")
     if as_json:
-        emit_json(record)
-        return
-    for name, value in record.items():
-        if name != "preview":
-            emit(f"{name:<14} {value}")
-    for item in record["preview"]:
-        emit(f"- prompt    {str(item['prompt'])[:300]}")
-        emit(f"  response  {str(item['response'])[:300]}")
+        emit_json(plan_record(plan))
+    else:
+        for line in plan_lines(plan):
+            emit(line)
 
 
 @click.command()
@@ -119,6 +126,7 @@ def _show_plan(values: dict[str, Any], as_json: bool) -> None:
 @pass_session
 def datasets(session: Session, quarantine: str | None, as_json: bool) -> None:
     """List the built-in catalogue and what is imported."""
+    from refusal_tui.cli.data_text import catalogue_lines
     from refusal_tui.ingest.catalog import catalogue
     from refusal_tui.store.datasets import get_dataset, list_datasets, quarantined
 
@@ -128,33 +136,40 @@ def datasets(session: Session, quarantine: str | None, as_json: bool) -> None:
         if as_json:
             emit_json([asdict(row) for row in rows])
         else:
-            emit_table(["line", "reason", "row"], [[r.line, r.reason, r.excerpt] for r in rows])
+            emit_table(["line", "reason", "row"], [[r.line, r.reason, r.excerpt] for r in rows], cut=200)
         return
     try:
+        session.workspace()
+    except WorkspaceError:
+        if session.workspace_option or os.environ.get("REFUSAL_WORKSPACE"):
+            raise
+        imported = []  # the catalogue is worth reading before there is a workspace
+    else:
         with session.store() as connection:
             imported = list_datasets(connection)
-    except WorkspaceError:
-        imported = []  # the catalogue is worth reading before there is a workspace
     if as_json:
         emit_json({"imported": [asdict(d) for d in imported], "catalogue": [asdict(entry) for entry in catalogue()]})
         return
-    emit("Imported")
-    emit_table(
-        ["name", "rows", "quarantined", "adapter", "licence", "state"],
-        [[d.name, d.n_items, d.n_rejected, d.provenance.adapter, d.provenance.licence, d.state] for d in imported],
-        cut=32,
-    )
-    emit("\nCatalogue (import with: refusal-tui import SOURCE, or a file of it with --as NAME)")
-    emit_table(
-        ["name", "source", "licence", "size", "gated"],
-        [[e.name, e.source, e.licence, e.size, "gated" if e.gated else ""] for e in catalogue()],
-        cut=38,
-    )
+    if imported:
+        emit_table(
+            ["imported", "rows", "quarantined", "adapter", "licence", "state"],
+            [[d.name, d.n_items, d.n_rejected, d.provenance.adapter, d.provenance.licence, d.state] for d in imported],
+            cut=32,
+        )
+    else:
+        emit("Nothing is imported yet.")
+    emit("\nThe catalogue: import SOURCE, or a file of the dataset with --as NAME")
+    for entry in catalogue():
+        for line in catalogue_lines(entry):
+            emit(line)
 
 
 @click.command()
 @selection_argument
-@click.option("--sort", default="id", type=click.Choice(list(browsing.SORTS)), help="Order of the rows.")
+@click.option(
+    "--sort", default="id", type=click.Choice(list(browsing.SORTS)), metavar="FIELD",
+    help=f"Order of the rows: {', '.join(browsing.SORTS)}.",
+)  # fmt: skip
 @click.option("--reverse", is_flag=True, help="The other way round.")
 @click.option("--limit", default=50, type=click.IntRange(0), help="At most so many rows; 0: all.")
 @click.option("--count", is_flag=True, help="Only print how many there are.")
@@ -164,6 +179,8 @@ def rows(
     session: Session, selection: tuple[str, ...], sort: str, reverse: bool, limit: int, count: bool, as_json: bool
 ) -> None:
     """Print the rows of SELECTION (the filter language of the Browse screen; see docs/filters.md)."""
+    from refusal_tui.cli.data_text import row_record
+
     text = " ".join(selection)
     with session.store() as connection:
         if count:
@@ -173,15 +190,17 @@ def rows(
         ids = browsing.select_ids(connection, text, sort, descending=reverse)
         shown = ids[:limit] if limit else ids
         if as_json:
-            emit_json_lines(asdict(row) for chunk in chunks(shown, 500) for row in fetch_rows(connection, chunk))
+            emit_json_lines(row_record(row) for chunk in chunks(shown, 500) for row in fetch_rows(connection, chunk))
             return
-        previews = [p for chunk in chunks(shown, 500) for p in browsing.fetch_previews(connection, chunk)]
-    emit_table(
-        ["id", "judge", "gold", "model", "prompt", "response"],
-        [[p.item_id, p.judge or "", p.gold or "", p.model or "", p.prompt, p.response or ""] for p in previews],
-        cut=40,
-    )
-    if len(ids) > len(shown):
+        previews = (p for chunk in chunks(shown, 500) for p in browsing.fetch_previews(connection, chunk))
+        emit_table(
+            ["id", "judge", "gold", "model", "prompt", "response"],
+            ([p.item_id, p.judge, p.gold, p.model, p.prompt, p.response] for p in previews),
+            cut=60,
+        )
+    if not ids:
+        say("No row is in this selection.")
+    elif len(ids) > len(shown):
         say(f"{len(ids) - len(shown):,} more rows; show them with --limit 0.")
 
 
@@ -191,41 +210,17 @@ def rows(
 @pass_session
 def row(session: Session, item_id: int, as_json: bool) -> None:
     """Print one row with every label, verdict and outcome."""
+    from refusal_tui.cli.data_text import dossier_lines, row_record
+
     with session.store() as connection:
         dossier = browsing.read_dossier(connection, item_id)
     if dossier is None:
         raise InputError(f"There is no row {item_id}.", "List rows with: refusal-tui rows")
     if as_json:
-        emit_json(asdict(dossier))
+        emit_json({**asdict(dossier), "row": row_record(dossier.row)})
         return
-    for line in _dossier_lines(dossier):
+    for line in dossier_lines(dossier):
         emit(line)
-
-
-def _dossier_lines(dossier: browsing.Dossier) -> Iterator[str]:
-    item = dossier.row
-    yield f"row {item.item_id}  {item.dataset}  key {item.key}  model {item.model or '-'}  split {dossier.split or '-'}"
-    yield "\nPROMPT\n" + item.prompt
-    yield "\nRESPONSE\n" + ("(none)" if item.response is None else item.response)
-    yield "\nLABELS"
-    for label in dossier.labels:
-        sure = f" p={label.probability:.2f}" if label.probability is not None else ""
-        yield f"  {label.head} = {label.value}{sure}  by {label.annotator} {label.profile}".rstrip()
-    yield "\nVERDICTS (oldest first)"
-    for stored in dossier.verdicts:
-        verdict = stored.verdict
-        answers = ", ".join(f"{q}={a.value}" for q, a in verdict.answers.items()) or "retracted"
-        old = "  (superseded)" if stored.superseded else ""
-        yield f"  {verdict.annotator} {verdict.question_set}@{verdict.version}: {answers}{old}"
-        for span in verdict.spans:
-            text = (item.prompt if span.field == "prompt" else item.response or "")[span.start : span.end]
-            yield f"    {span.rule}: {text}"
-    for outcome in dossier.outcomes:
-        yield f"  job {outcome.job_id} {outcome.kind}: {outcome.state} {outcome.error or ''}".rstrip()
-    if item.meta:
-        yield "\nSOURCE FIELDS"
-        for name, value in item.meta.items():
-            yield f"  {name}: {value}"
 
 
 @click.command("facets")
@@ -248,15 +243,17 @@ def facets_(session: Session, selection: tuple[str, ...], fields: tuple[str, ...
 @json_option
 @click.pass_context
 def selections(context: click.Context, as_json: bool) -> None:
-    """List, save or show selections."""
+    """List the saved selections, or save one."""
     if context.invoked_subcommand is not None:
         return
     with context.obj.store() as connection:
         found = query.list_selections(connection)
     if as_json:
         emit_json([asdict(s) for s in found])
+    elif found:
+        emit_table(["name", "filter"], [[f"@{s.name}", s.expression] for s in found], cut=200)
     else:
-        emit_table(["name", "filter"], [[f"@{s.name}", s.expression] for s in found], cut=100)
+        say("None is saved yet. Save one with: refusal-tui selections save NAME FILTER")
 
 
 @selections.command("save")

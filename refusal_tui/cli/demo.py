@@ -20,7 +20,7 @@ from refusal_tui.jobs.spec import build_spec
 from refusal_tui.store.datasets import list_datasets
 from refusal_tui.store.jobs import get_job, get_worker
 from refusal_tui.store.labels import label_pairs
-from refusal_tui.store.workspace import Workspace, create_workspace, default_root
+from refusal_tui.store.workspace import DATABASE, Workspace, create_workspace, default_root
 
 LABELLED = "refusal-demo"
 SAMPLES = {LABELLED: "refusal_demo.jsonl", "demo-dialogues": "dialogue_pairs.jsonl", "demo-hostile": "hostile.jsonl"}
@@ -38,9 +38,10 @@ def demo(session: Session) -> int:
     """
     named = session.workspace_option or os.environ.get("REFUSAL_WORKSPACE")
     root = Path(named) if named else default_root().with_name("refusal-tui-demo")
+    session.workspace_option = str(root)
+    if (root / DATABASE).exists():
+        _refuse_real_workspace(session)
     workspace = create_workspace(root)
-    session.workspace_option = str(workspace.root)
-    _refuse_real_workspace(session)
     for name, file in SAMPLES.items():
         code = _import(session, workspace, name, sample_folder() / file)
         if code != ExitCode.OK:
@@ -48,7 +49,12 @@ def demo(session: Session) -> int:
     live = sys.stdin.isatty() and sys.stdout.isatty()
     kind = job_kind("label")
     settings = {"judge": "lexical", "max_rate": LIVE_ROWS_PER_SECOND if live else None}
-    job_id = submit(workspace, "label", build_spec(kind.spec_type(), settings), selection="has:response")
+    job_id = submit(
+        workspace,
+        "label",
+        build_spec(kind.spec_type(), settings),
+        selection=f"dataset:{','.join(SAMPLES)} has:response",
+    )
     if live:
         return session.open_workbench(workspace)
     code = wait_for_job(session, job_id)

@@ -16,7 +16,8 @@ from refusal_tui.jobs.progress import active_seconds, progress_of
 from refusal_tui.jobs.registry import job_kind
 from refusal_tui.jobs.spec import command_line, load_spec
 from refusal_tui.store.artifacts import list_artifacts
-from refusal_tui.store.jobs import Job, JobState, events_of, get_job, get_worker, list_jobs
+from refusal_tui.store.events import events_of
+from refusal_tui.store.jobs import Job, JobState, get_job, get_worker, list_jobs
 from refusal_tui.store.trouble import trouble
 from refusal_tui.text.mask import mask_secrets
 
@@ -138,10 +139,13 @@ def pause(session: Session, job_id: int, as_json: bool) -> None:
 @jobs.command()
 @click.argument("job_id", type=click.IntRange(1), metavar="JOB", required=False)
 @click.option("--all", "all_", is_flag=True, help="Every interrupted job, and the lanes of what is queued.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a budget or the pace first.")
 @click.option("--wait", is_flag=True, help="Wait for the job with a progress bar.")
 @json_option
 @pass_session
-def resume(session: Session, job_id: int | None, all_: bool, wait: bool, as_json: bool) -> int:
+def resume(
+    session: Session, job_id: int | None, all_: bool, settings: tuple[str, ...], wait: bool, as_json: bool
+) -> int:
     """Go on with a paused, interrupted or failed job, or with all of them after a reboot."""
     if all_ == (job_id is not None):
         raise click.UsageError("Give a JOB, or --all.")
@@ -153,6 +157,9 @@ def resume(session: Session, job_id: int | None, all_: bool, wait: bool, as_json
             say(f"{len(picked)} jobs are on their way: {', '.join(str(j.id) for j in picked) or 'none was waiting'}.")
         return 0
     assert job_id is not None
+    if settings:
+        pairs = (setting.partition("=") for setting in settings)
+        control.change_settings(session.workspace(), job_id, {n.strip().replace("-", "_"): v for n, _, v in pairs})
     job = control.resume(session.workspace(), job_id)
     if wait:
         return wait_for_job(session, job_id, as_json=as_json)
@@ -181,6 +188,22 @@ def retry(session: Session, job_id: int, error_class: str | None, as_json: bool)
         emit_json({"job": job_id, "rows": count})
     else:
         say(f"{count} rows of job {job_id} are tried again. Watch it with: refusal-tui jobs watch {job_id}")
+
+
+@jobs.command()
+@job_argument
+@json_option
+@pass_session
+def reparse(session: Session, job_id: int, as_json: bool) -> None:
+    """Read the kept answers of a labelling job again that could not be read; nothing is sent."""
+    from refusal_tui.judge.reparse import reparse as read_again
+
+    with session.store() as connection:
+        found = read_again(session.workspace(), connection, get_job(connection, job_id))
+    if as_json:
+        emit_json({"job": job_id, **asdict(found)})
+    else:
+        say(f"{found.mended} of {found.looked_at} kept answers of job {job_id} could be read.")
 
 
 def _tell(job: Job, as_json: bool) -> None:

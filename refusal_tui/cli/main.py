@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
-import logging
 import os
 import sys
-import time
-import traceback
-from pathlib import Path
 from typing import Any
 
 import click
@@ -27,19 +24,35 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rows": ("refusal_tui.cli.data:rows", "Print the rows of a selection."),
     "row": ("refusal_tui.cli.data:row", "Print everything that is known of one row."),
     "facets": ("refusal_tui.cli.data:facets_", "Count the rows of a selection by label, model, dataset, …"),
-    "selections": ("refusal_tui.cli.data:selections", "List, save or show selections."),
+    "selections": ("refusal_tui.cli.data:selections", "List the saved selections, or save one."),
     "run": ("refusal_tui.cli.run:run", "Run a job: import, label, export."),
     "jobs": ("refusal_tui.cli.jobs:jobs", "List, watch, pause, resume, cancel or retry jobs."),
     "export": ("refusal_tui.cli.run:export", "Write a selection with its labels (alias of: run export)."),
     "score": ("refusal_tui.cli.score:score", "Measure a judge against human labels in a file."),
+    "judge-card": ("refusal_tui.cli.judge_card:judge_card", "How far can a labelling job's judge be trusted?"),
+    "endpoint": ("refusal_tui.cli.endpoint:endpoint", "Add, list, probe or remove language models."),
+    "constitution": ("refusal_tui.cli.constitution:constitution", "Show, check or change the rules of labels."),
+    "results": ("refusal_tui.cli.results:results", "Who refuses how much: rates by model, dataset, category."),
+    "compare": ("refusal_tui.cli.results:compare", "Compare two models on the prompts that both have answered."),
+    "methods": ("refusal_tui.cli.results:methods", "Print the paragraph for a paper on a job."),
     "doctor": ("refusal_tui.cli.workspace:doctor", "Check the workspace and this machine."),
     "completion": ("refusal_tui.cli.workspace:completion", "Print the shell completion script."),
     "ingest-plan": ("refusal_tui.cli.data:ingest_plan", "Show how a source would be read."),
 }
 
 
+class ReaderGone(Exception):
+    """A broken pipe under a name that click does not know: its own answer to one is to exit with 1."""
+
+
 class LazyGroup(click.Group):
     """Lists commands from the table and imports one only when it runs."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGone from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -66,6 +79,8 @@ def cli(context: click.Context, workspace: str | None, verbose: bool) -> None:
 
     Without a command it opens the workbench. `refusal-tui demo` shows it with sample data.
     """
+    import logging  # 10 ms that `--help` need not pay
+
     session: Session = context.obj
     session.workspace_option = workspace
     session.verbose = verbose
@@ -80,13 +95,17 @@ def cli(context: click.Context, workspace: str | None, verbose: bool) -> None:
 
 def run(open_workbench: OpenWorkbench) -> None:
     """Run the command line and exit with a code of the table in `errors.ExitCode`."""
-    session = Session(open_workbench)
-    sys.exit(int(_guarded(session)))
+    if sys.stdout is not None:
+        # In a terminal that knows no UTF-8, what it cannot show is told apart instead of ending the program.
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.exit(int(_guarded(Session(open_workbench))))
 
 
 def _guarded(session: Session) -> int:
     try:
         result: Any = cli.main(obj=session, prog_name="refusal-tui", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a reader that has gone away or a full disk can still be told
         return int(result) if isinstance(result, int) else ExitCode.OK
     except click.exceptions.Exit as error:
         return error.exit_code
@@ -101,25 +120,43 @@ def _guarded(session: Session) -> int:
         if error.next_step:
             say(error.next_step)
         return error.exit_code
-    except BrokenPipeError:  # `refusal-tui rows … | head`: the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, ReaderGone):  # `refusal-tui rows … | head`: the reader has seen enough
+        _drop_output()
         return ExitCode.OK
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            return _crash(session, error)
+        _drop_output()
+        say(f"Error: writing failed: {error.strerror}{f' ({error.filename})' if error.filename else ''}.")
+        say("Free some space and start again.")
+        return ExitCode.STORAGE
     except Exception as error:
         return _crash(session, error)
 
 
+def _drop_output() -> None:
+    """What is still in the buffer has nowhere to go; Python would try again at its end and fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _crash(session: Session, error: Exception) -> int:
     """A defect of ours: keep the traceback, with secrets masked, where it can be sent to us."""
+    import tempfile
+    import time
+    import traceback
+
     from refusal_tui.text.mask import mask_secrets
 
     report = mask_secrets("".join(traceback.format_exception(error)))
     try:
-        folder = session.workspace().logs
-    except RefusalTuiError:
-        folder = Path.cwd()
+        folder = str(session.workspace().logs)
+    except (RefusalTuiError, OSError):
+        folder = tempfile.gettempdir()  # no workspace, and whatever folder this is, it is not ours to write to
     try:
-        log = folder / f"crash-{time.strftime('%Y%m%d-%H%M%S')}.log"
-        log.write_text(report, encoding="utf-8")
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        descriptor, log = tempfile.mkstemp(prefix=f"crash-{stamp}-", suffix=".log", dir=folder)  # for the owner alone
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(report)
         say(f"refusal-tui has crashed: {type(error).__name__}. The report is in {log} (secrets are masked).")
     except OSError:
         say(report)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from refusal_tui.cli.common import Session, emit, emit_json, json_option, pass_session, say
+from refusal_tui.errors import UsageError
+
+if TYPE_CHECKING:
+    from refusal_tui.labels.constitution import Constitution
+    from refusal_tui.labels.verdict import Judge
 
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, path_type=Path))
-@click.option("--judge", "judge_name", default="lexical", show_default=True, help="Who judges.")
+@click.option("--judge", "judge_name", default="lexical", show_default=True, help="Who judges (see: run label --help).")
+@click.option("--endpoint", metavar="NAME", help="The language model that judges; all judges but lexical need one.")
 @click.option("--gold", required=True, metavar="FIELD", help="The field with the human label.")
 @click.option("--prompt-field", default="prompt", show_default=True, metavar="FIELD")
 @click.option("--response-field", default="response", show_default=True, metavar="FIELD")
@@ -23,26 +29,50 @@ from refusal_tui.cli.common import Session, emit, emit_json, json_option, pass_s
 @json_option
 @pass_session
 def score(
-    session: Session, file: Path, judge_name: str, gold: str, prompt_field: str, response_field: str,
+    session: Session, file: Path, judge_name: str, endpoint: str | None, gold: str, prompt_field: str, response_field: str,
     cluster: str | None, by: str | None, any_refusal: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Measure a judge against the human labels of FILE (JSONL, JSON or CSV; needs no workspace).
+    """Measure a judge against the human labels of FILE (JSONL, JSON or CSV). An offline judge needs no workspace.
 
     Accuracy, macro-F1, per-class F1 and Cohen's kappa with 95 % bootstrap intervals clustered by prompt, the confusion
     matrix and the calibration error. Rows without a gold label are left out: null is not none.
     """
-    from refusal_tui.judge.registry import make_judge
     from refusal_tui.judge.score import score_rows
     from refusal_tui.judge.score_text import render_text
 
+    judge, constitution = _judge(session, judge_name, endpoint)
     report = score_rows(
-        _records(file), make_judge(judge_name), gold=gold, prompt=prompt_field, response=response_field,
-        cluster=cluster, by=by, any_refusal=any_refusal,
+        _records(file), judge, gold=gold, prompt=prompt_field, response=response_field, cluster=cluster, by=by,
+        any_refusal=any_refusal, constitution=constitution,
     )  # fmt: skip
     if as_json:
         emit_json(report.to_dict())
     else:
         emit(render_text(report))
+
+
+def _judge(session: Session, name: str, endpoint: str | None) -> tuple[Judge, Constitution | None]:
+    """The judge of that name, and the constitution under which its answers become labels (None: the built-in one)."""
+    from refusal_tui.judge.registry import JUDGES, make_judge
+    from refusal_tui.judge.spec import LLM_JUDGES
+
+    if name in JUDGES:
+        return make_judge(name), None
+    if name not in LLM_JUDGES:
+        raise UsageError(f"There is no judge {name!r}.", f"Choose one of: {', '.join([*JUDGES, *LLM_JUDGES])}.")
+    if endpoint is None:
+        raise UsageError(f"The judge {name} asks a language model.", "Name one: --endpoint NAME.")
+    from refusal_tui.judge.llm import LlmJudge
+    from refusal_tui.labels.constitution import DEFAULT
+    from refusal_tui.llm.keys import api_key
+    from refusal_tui.store.endpoints import get_endpoint
+    from refusal_tui.store.settings import constitution_in_force
+
+    with session.store() as connection:
+        asked = get_endpoint(connection, endpoint)
+        constitution = constitution_in_force(connection)
+    key = api_key(asked.key_env, [Path.cwd(), session.workspace().root])
+    return LlmJudge(name, asked, api_key=key, constitution=constitution or DEFAULT), constitution
 
 
 def _records(file: Path) -> Iterator[dict[str, Any]]:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from refusal_tui.export.records import COLUMNS, flat, neutral
+from refusal_tui.export.records import COLUMNS, flat
 from refusal_tui.labels.derive import BOOLEAN_HEADS
+from refusal_tui.text.spreadsheet import neutral
 
 Records = Iterator[dict[str, Any]]
 _BATCH_ROWS = 1000

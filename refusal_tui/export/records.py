@@ -22,11 +22,6 @@ COLUMNS = (
 )  # fmt: skip
 JSON_COLUMNS = frozenset({"messages", "labels", "verdicts", "meta"})
 
-# A cell that starts with one of these is a formula to a spreadsheet (CWE-1236). The apostrophe marks a neutralised
-# cell, so a cell that starts with one is marked, too: reading takes exactly one away. An empty text is marked, because
-# an empty cell is null.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
-
 
 def records(connection: sqlite3.Connection, item_ids: Iterable[int]) -> Iterator[dict[str, Any]]:
     """The exported rows, in order; rows that no longer exist are left out."""
@@ -93,14 +88,3 @@ def flat(record: Mapping[str, Any]) -> dict[str, Any]:
     for name in JSON_COLUMNS:
         cells[name] = json.dumps(record[name], ensure_ascii=False) if record[name] else None
     return cells
-
-
-def neutral(cell: Any) -> Any:
-    """A CSV cell that no spreadsheet takes for a formula.
-
-    >>> neutral("=1+1"), neutral("'quoted'"), neutral(""), neutral("plain"), neutral(None)
-    ("'=1+1", "''quoted'", "'", 'plain', None)
-    """
-    if isinstance(cell, str) and (not cell or cell.startswith(FORMULA_STARTS)):
-        return "'" + cell
-    return cell

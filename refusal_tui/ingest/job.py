@@ -75,7 +75,7 @@ class ImportJob:
                 f"When it can be read again: refusal-tui jobs resume {context.job.id}",
             ) from error
         bad = f", {rejected:,} quarantined" if rejected else ""
-        return f"{dataset.name}: {items:,} rows imported{bad}"
+        return f"{dataset.name}: {items:,} row{'s' if items != 1 else ''} imported{bad}"
 
     def _provenance(self, plan: ImportPlan, context: ComputeContext) -> Provenance:
         options: dict[str, object] = dict(plan.options)
@@ -122,7 +122,9 @@ class ImportJob:
         if count == 0:
             # Left unfinished: the same source says so again, and another one may have the name.
             raise JobError(
-                f"None of the {rejected:,} rows could be used." if rejected else "The source holds no row to import.",
+                f"None of the {rejected:,} rows read could be used."
+                if rejected
+                else "The source holds no row to import.",
                 f"See why with: refusal-tui datasets --quarantine {dataset.name}" if rejected else "Look at the file.",
             )
         with context.commit() as connection:

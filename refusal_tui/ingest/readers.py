@@ -169,6 +169,6 @@ def _json_or_jsonl(text: str, by_name: str | None) -> str:
         # A broken first line: believe the name, unless the file goes on like a pretty-printed document.
         pretty = first_line.strip() in ("{", "[") or (by_name is None and text[:1] == "[")
         return "json" if pretty or by_name == "json" else "jsonl"
-    if by_name == "json" and not rest.strip():
+    if not rest.strip() and (by_name == "json" or (by_name is None and text[:1] == "[")):
         return "json"
     return "jsonl"

@@ -18,7 +18,8 @@ from typing import Any, Protocol
 from refusal_tui.jobs.stop import StopFlag, StopReason
 from refusal_tui.store.artifacts import Artifact, add_artifact
 from refusal_tui.store.connect import transaction
-from refusal_tui.store.jobs import Job, Wish, add_event, beat, set_progress
+from refusal_tui.store.events import add_event
+from refusal_tui.store.jobs import Job, Wish, beat, set_progress
 from refusal_tui.store.workspace import Workspace
 
 _REPORT_SECONDS = 0.25

@@ -10,10 +10,11 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from refusal_tui.errors import InputError, StorageError
+from refusal_tui.errors import InputError, StorageError, UsageError
 from refusal_tui.jobs.files import log_file
 from refusal_tui.jobs.liveness import is_alive
 from refusal_tui.jobs.registry import job_kind
@@ -38,6 +39,7 @@ def submit(
     """
     kind = job_kind(kind_name)
     spec.check()
+    lane = spec.lane() or kind.lane.name
     with closing(workspace.open()) as connection:
         ids = None
         if kind.selects:
@@ -49,14 +51,14 @@ def submit(
             connection,
             kind=kind.name,
             title=spec.title(),
-            lane=kind.lane.name,
+            lane=lane,
             spec=spec.model_dump_json(),
             spec_version=type(spec).VERSION,
             selection=selection,
             item_ids=ids,
             row_limit=pilot if kind.mode == "rows" else None,
         )
-    ensure_supervisor(workspace, kind.lane.name)
+    ensure_supervisor(workspace, lane)
     return job_id
 
 
@@ -79,6 +81,24 @@ def resume(workspace: Workspace, job_id: int) -> Job:
         job = store.requeue_job(connection, job_id)
     ensure_supervisor(workspace, job.lane)
     return job
+
+
+def change_settings(workspace: Workspace, job_id: int, changes: Mapping[str, str]) -> None:
+    """Give a job other settings for its next run: its spec's CHANGEABLE ones (budgets, the pace), "" for no limit.
+
+    Raises UsageError for another setting, SpecError for a wrong value, ConflictError while the job is active.
+    """
+    from refusal_tui.jobs.spec import build_spec, load_spec
+
+    with closing(workspace.open()) as connection:
+        job = store.get_job(connection, job_id)
+        kind = job_kind(job.kind).spec_type()
+        for name in changes:
+            if name not in kind.CHANGEABLE:
+                known = ", ".join(sorted(kind.CHANGEABLE)) or "none"
+                raise UsageError(f"{name} cannot be changed between runs.", f"Settings that can: {known}.")
+        old = load_spec(kind, job.spec, job.spec_version).model_dump()
+        store.change_spec(connection, job_id, build_spec(kind, {**old, **changes}).model_dump_json())
 
 
 def resume_all(workspace: Workspace) -> list[Job]:

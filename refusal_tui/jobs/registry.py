@@ -65,7 +65,7 @@ KINDS: Mapping[str, JobKind] = {
             "Label refusals",
             "Let a judge say for every row whether the response refuses.",
             "refusal_tui.judge.spec:LabelSpec",
-            "refusal_tui.judge.job:LabelJob",
+            "refusal_tui.judge.job:make_label_job",
             CPU,
             "rows",
             selects=True,

@@ -1,13 +1,14 @@
 """How does a RowJob work through its rows? Feed, process, retry, commit; stop when asked.
 
-A RowJob turns a batch of rows into results in the same order. The engine owns everything else: what is left to do,
-concurrency, retries with backoff, the pace, durable commits, and the early stop of a job whose every row fails.
-A row that is stopped before its last try has no outcome: the next run does it again.
+A RowJob turns a batch of work (rows, each for one unit) into results in the same order. The engine owns everything
+else: what is left to do, concurrency, retries with backoff, the pace, durable commits, and the early stop of a job
+whose every row fails. A row that is stopped before its last try has no outcome: the next run does it again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import sqlite3
@@ -15,15 +16,22 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from refusal_tui.errors import JobError, RefusalTuiError
 from refusal_tui.jobs.stop import StopFlag, StopReason
-from refusal_tui.jobs.writer import BACKLOG_ROWS, GROUP_ROWS, Positions, Writer, spill_path, store_group, unspill
-from refusal_tui.labels.rows import Row
+from refusal_tui.jobs.writer import (
+    BACKLOG_ROWS,
+    GROUP_ROWS,
+    Positions,
+    SideRows,
+    Writer,
+    spill_path,
+    store_group,
+    unspill,
+)
 from refusal_tui.labels.verdict import ErrorClass, RowError
-from refusal_tui.store.jobs import FencedError, Job, JobState, get_job
-from refusal_tui.store.outcomes import Finished, PendingRow, RowResult, commit_group, pending_rows
+from refusal_tui.store.jobs import FencedError, Job, JobState, get_job, set_units
+from refusal_tui.store.outcomes import ONE_UNIT, Finished, PendingRow, RowResult, Unit, commit_group, pending_rows
 from refusal_tui.store.workspace import Workspace
 
 PAGE = 256  # positions looked at in one query; their texts are in memory together
@@ -35,18 +43,38 @@ EARLY_STOP_ROWS = 50
 log = logging.getLogger("refusal_tui.rowjob")
 
 
-class RowJob(Protocol):
-    """`batch_size` rows go to `process` at a time, `concurrency` calls run side by side; `max_rate` is in rows/s.
+class PauseRequested(JobError):
+    """Raised by `process`: the job pauses with this sentence as its note; the rows in hand stay to be done."""
 
-    `process` answers with one result per row, in order. What it raises is an error of the rows, found by asking for
-    one at a time; a RefusalTuiError is one of the whole job and ends it.
+
+class RowJob:
+    """What a capability sets and overrides; only `process` has to be.
+
+    `batch_size` pieces of work go to `process` at a time, `concurrency` calls run side by side; `max_rate` is in pieces
+    per second. Every item has one outcome per unit of `units`. `max_attempts`: how often a piece with a retryable error
+    is asked for; 1 where the work has retries of its own. `side`: what is committed beside the outcomes.
     """
 
-    batch_size: int
-    concurrency: int
-    max_rate: float | None
+    batch_size: int = 1
+    concurrency: int = 1
+    max_rate: float | None = None
+    max_attempts: int = MAX_ATTEMPTS
+    units: Sequence[Unit] = ONE_UNIT
+    side: SideRows | None = None
 
-    async def process(self, rows: Sequence[Row]) -> Sequence[RowResult]: ...
+    async def start(self, job: Job) -> None:
+        """Before the first row, in the event loop that `process` runs in: the place to open clients."""
+
+    async def process(self, work: Sequence[PendingRow]) -> Sequence[RowResult]:
+        """One result per piece, in order. What it raises is an error of the rows, found by asking for one at a time; a
+        RefusalTuiError is one of the whole job and ends it, PauseRequested pauses it."""
+        raise NotImplementedError
+
+    def stopping(self) -> None:
+        """The job was asked to stop: let go of what only waits, `process` may raise PauseRequested."""
+
+    async def close(self) -> None:
+        """After the last row, in the same event loop, however the run ended (also when `start` raised)."""
 
 
 @dataclass(slots=True)
@@ -70,9 +98,9 @@ def run_rows(
 ) -> tuple[JobState, str]:
     """Work until the job's goal or a stop; returns the state to record and a note. Raises JobError when every row
     fails, FencedError when another worker took over, StorageError when results cannot be written."""
-    job = _commit_spilled(workspace, connection, job)
+    job = set_units(connection, _commit_spilled(workspace, connection, job), len(work.units))
     positions = Positions(job.cursor)
-    writer = Writer(workspace, job, positions, stop)
+    writer = Writer(workspace, job, positions, stop, work.side)
     tally = _Tally(job.n_ok, Counter())
     fatal: list[str] = []
 
@@ -85,8 +113,9 @@ def run_rows(
 
     writer.on_commit = committed
     writer.start()
+    engine = _Engine(connection, job, work, writer, positions, stop)
     try:
-        asyncio.run(_Engine(connection, job, work, writer, positions, stop).run())
+        asyncio.run(engine.run())
     except ExceptionGroup as group:  # of the engine's tasks; the others were cancelled for the first one
         raise group.exceptions[0] from group
     finally:
@@ -94,18 +123,18 @@ def run_rows(
     if fatal:
         raise JobError(fatal[0], "Mend the cause, then: refusal-tui jobs retry " + str(job.id))
     if not stop:  # rows that no longer exist are behind us, too
-        commit_group(connection, job, [], cursor=job.goal or 0)
-    return _ended(get_job(connection, job.id), stop)
+        commit_group(connection, job, [], cursor=job.goal_position)
+    return _ended(get_job(connection, job.id), stop, engine.pause_note)
 
 
-def _ended(job: Job, stop: StopFlag) -> tuple[JobState, str]:
+def _ended(job: Job, stop: StopFlag, pause_note: str) -> tuple[JobState, str]:
     if stop.reason is StopReason.FENCED:
         raise FencedError(job.id)
     if job.total is not None and job.finished_rows >= job.total:
         note = f"{job.n_failed + job.n_unparsable} rows failed" if job.n_failed + job.n_unparsable else ""
         return JobState.DONE, note
     if stop.reason is not None:
-        return stop.reason.state, "stopped by SIGTERM" if stop.reason is StopReason.TERMINATE else ""
+        return stop.reason.state, "stopped by SIGTERM" if stop.reason is StopReason.TERMINATE else pause_note
     if job.row_limit is not None:
         return JobState.PAUSED, f"pilot of {job.row_limit} rows done; resume to go on with the rest"
     missing = (job.total or 0) - job.finished_rows
@@ -131,7 +160,7 @@ def _hopeless(job: Job, tally: _Tally) -> str | None:
     (error_class, message), count = tally.errors.most_common(1)[0]
     if error_class == ErrorClass.AUTH.value:
         return f"The credentials were refused: {message}"
-    enough = min(EARLY_STOP_ROWS, job.goal or EARLY_STOP_ROWS)
+    enough = min(EARLY_STOP_ROWS, job.goal or EARLY_STOP_ROWS)  # outcomes
     if tally.ok == 0 and failed >= enough:
         return f"Every row failed so far ({failed} rows; {error_class}, {count} times: {message})"
     return None
@@ -157,17 +186,32 @@ class _Engine:
         self._stop = stop
         self._batches: asyncio.Queue[list[PendingRow] | None] = asyncio.Queue(maxsize=2 * work.concurrency)
         self._next_start = 0.0
+        self.pause_note = ""
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._feed())
-            for _ in range(self._work.concurrency):
-                tasks.create_task(self._consume())
+        watch = asyncio.create_task(self._tell_when_stopping())
+        try:
+            await self._work.start(self._job)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._feed())
+                for _ in range(self._work.concurrency):
+                    tasks.create_task(self._consume())
+        finally:
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+            await self._work.close()
+
+    async def _tell_when_stopping(self) -> None:
+        """The flag is raised by other threads and by signals; work that waits for minutes must hear of it."""
+        while not self._stop:
+            await asyncio.sleep(0.1)
+        self._work.stopping()
 
     async def _feed(self) -> None:
         position = self._job.cursor
         while not self._stop:
-            rows, next_position = pending_rows(self._connection, self._job, position, PAGE)
+            rows, next_position = pending_rows(self._connection, self._job, position, PAGE, self._work.units)
             if next_position == position:
                 break
             position = next_position
@@ -200,19 +244,30 @@ class _Engine:
         """Hand results on as they come; retryable errors are tried again, alone, with full-jitter backoff."""
         attempt, left = 1, batch
         while left and not (attempt > 1 and self._stop):
-            results = await self._call(left)
+            try:
+                results = await self._call(left)
+            except PauseRequested as request:
+                self._pause(request)
+                return
             again: list[PendingRow] = []
             finished: list[Finished] = []
             for pending, result in zip(left, results, strict=True):
-                if isinstance(result, RowError) and result.error_class.retryable and attempt < MAX_ATTEMPTS:
+                if isinstance(result, RowError) and result.error_class.retryable and attempt < self._work.max_attempts:
                     again.append(pending)
                 else:
-                    finished.append(Finished(pending.position, result, attempt))
+                    unit = pending.unit
+                    finished.append(Finished(pending.position, result, attempt, unit.stage, unit.k))
             await self._hand_on(finished)
             if again:
                 pause = random.uniform(0, min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2**attempt))
                 await self._sleep_until(time.monotonic() + pause)
             attempt, left = attempt + 1, again
+
+    def _pause(self, request: PauseRequested) -> None:
+        if not self._stop:  # otherwise it was stopping that made the work give up
+            self.pause_note = f"{request} {request.next_step}".strip()
+            log.warning("paused: %s", self.pause_note)
+        self._stop.set(StopReason.PAUSE)
 
     async def _hand_on(self, finished: list[Finished]) -> None:
         if finished:
@@ -224,7 +279,7 @@ class _Engine:
 
     async def _call(self, batch: list[PendingRow]) -> Sequence[RowResult]:
         try:
-            results = await self._work.process([p.row for p in batch])
+            results = await self._work.process(batch)
             if [r.item_id for r in results] != [p.row.item_id for p in batch]:
                 raise RuntimeError(
                     f"{len(results)} results came out, not one for each of the {len(batch)} rows in order"

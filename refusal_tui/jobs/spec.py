@@ -28,6 +28,7 @@ class JobSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     VERSION: ClassVar[int] = 1
+    CHANGEABLE: ClassVar[frozenset[str]] = frozenset()  # what may be changed between two runs of a job
 
     @classmethod
     def upgrade(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
@@ -36,6 +37,10 @@ class JobSpec(BaseModel):
 
     def check(self) -> None:
         """What must hold when the job is submitted (a free folder, an existing file). Raises SpecError."""
+
+    def lane(self) -> str | None:
+        """The lane of a job with these settings, where it is not that of its kind."""
+        return None
 
     def title(self) -> str:
         """A few words that tell this job from others of its kind."""

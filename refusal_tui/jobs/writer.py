@@ -15,10 +15,11 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from refusal_tui.errors import ConflictError, RefusalTuiError, StorageError
 from refusal_tui.jobs.files import log_file
@@ -27,7 +28,7 @@ from refusal_tui.labels.rows import ItemId
 from refusal_tui.labels.verdict import Answer, ErrorClass, Profile, RowError, Span, Verdict
 from refusal_tui.store.encoding import storable
 from refusal_tui.store.jobs import FencedError, Job, Wish
-from refusal_tui.store.outcomes import Finished, Output, RowResult, commit_group
+from refusal_tui.store.outcomes import AlsoCommit, Finished, Output, RowResult, commit_group
 from refusal_tui.store.workspace import Workspace
 
 GROUP_ROWS = 64
@@ -35,15 +36,31 @@ GROUP_SECONDS = 0.02
 BACKLOG_ROWS = GROUP_ROWS
 STORAGE_PATIENCE_SECONDS = 30.0
 _RETRY_SECONDS = 0.5
+_SIDE_SECONDS = 1.0  # side rows wait no longer than this for a group to go with
 
 log = logging.getLogger("refusal_tui.writer")
 
 
+class SideRows(Protocol):
+    """What a job stores beside its outcomes, in the same transactions: the ledger of its requests, say.
+
+    Called in the writer's thread. `write` is called again with the same group when its transaction was rolled back, so
+    it must forget nothing before `written` says that the transaction holds.
+    """
+
+    def waiting(self) -> bool: ...
+    def write(self, connection: sqlite3.Connection, finished: Sequence[Finished]) -> None: ...
+    def written(self) -> None: ...
+
+
 class Positions:
-    """Which positions of the job are handed out and not yet durable; the lowest one is where a resume starts."""
+    """Which positions of the job are handed out and not yet durable; the lowest one is where a resume starts.
+
+    A position that is handed out several times (once per unit) is durable when all of them are.
+    """
 
     def __init__(self, start: int) -> None:
-        self._open: set[int] = set()
+        self._open: Counter[int] = Counter()
         self._scanned_to = start
         self._lock = threading.Lock()
 
@@ -55,22 +72,29 @@ class Positions:
     def cursor_without(self, done: Iterable[int]) -> int:
         """The cursor that holds once `done` are durable."""
         with self._lock:
-            rest = self._open.difference(done)
+            gone = Counter(done)
+            rest = (position for position, times in self._open.items() if times > gone.get(position, 0))
             return min(rest, default=self._scanned_to)
 
     def settle(self, done: Iterable[int]) -> None:
         with self._lock:
-            self._open.difference_update(done)
+            for position in done:
+                self._open[position] -= 1
+                if self._open[position] <= 0:
+                    del self._open[position]
 
 
 class Writer:
     """Takes finished rows from any thread and makes them durable in groups."""
 
-    def __init__(self, workspace: Workspace, job: Job, positions: Positions, stop: StopFlag) -> None:
+    def __init__(
+        self, workspace: Workspace, job: Job, positions: Positions, stop: StopFlag, side: SideRows | None = None
+    ) -> None:
         self._workspace = workspace
         self._job = job
         self._positions = positions
         self._stop = stop
+        self._side = side
         self._queue: queue.SimpleQueue[list[Finished] | None] = queue.SimpleQueue()
         self._waiting = 0
         self._lock = threading.Lock()
@@ -106,7 +130,7 @@ class Writer:
         while open_for_more:
             group, open_for_more = self._gather()
             try:
-                if group and self.error is None:
+                if self.error is None and (group or self._side_waits()):
                     self._commit(group)
                 elif group:
                     self._keep(group)
@@ -116,8 +140,15 @@ class Writer:
             with self._lock:
                 self._waiting -= len(group)
 
+    def _side_waits(self) -> bool:
+        return self._side is not None and self._side.waiting()
+
     def _gather(self) -> tuple[list[Finished], bool]:
-        first = self._queue.get()
+        """The next group, and whether more may come. Empty when there are side rows alone, and at the end."""
+        try:
+            first = self._queue.get(timeout=None if self._side is None else _SIDE_SECONDS)
+        except queue.Empty:
+            return [], True
         if first is None:
             return [], False
         group = first
@@ -138,7 +169,8 @@ class Writer:
         while True:
             try:
                 cursor = self._positions.cursor_without(done)
-                wish = store_group(self._connection, self._job, group, cursor=cursor)
+                also = None if self._side is None else self._side.write
+                wish = store_group(self._connection, self._job, group, cursor=cursor, also=also)
             except FencedError as error:
                 self._give_up(error)
                 return
@@ -151,6 +183,8 @@ class Writer:
                 self._keep(group)
                 return
             self._positions.settle(done)
+            if self._side is not None:
+                self._side.written()
             self.on_commit(group)
             if wish is not None:
                 self._stop.set(StopReason.of(wish))
@@ -162,7 +196,7 @@ class Writer:
         self._stop.set(StopReason.FENCED if isinstance(error, FencedError) else StopReason.STORAGE)
 
     def _keep(self, group: list[Finished]) -> None:
-        if isinstance(self.error, FencedError):
+        if isinstance(self.error, FencedError) or not group:
             return  # a fenced worker's rows are the other worker's now
         try:
             spill(spill_path(self._workspace, self._job.id), group)
@@ -170,10 +204,12 @@ class Writer:
             log.error("%s %s", error, error.next_step)
 
 
-def store_group(connection: sqlite3.Connection, job: Job, group: list[Finished], *, cursor: int) -> Wish | None:
+def store_group(
+    connection: sqlite3.Connection, job: Job, group: list[Finished], *, cursor: int, also: AlsoCommit | None = None
+) -> Wish | None:
     """Commit a group. A result that the store cannot hold becomes an error of its row; the others are stored."""
     try:
-        return commit_group(connection, job, group, cursor=cursor)[1]
+        return commit_group(connection, job, group, cursor=cursor, also=also)[1]
     except RefusalTuiError:
         raise
     except Exception:
@@ -187,7 +223,7 @@ def store_group(connection: sqlite3.Connection, job: Job, group: list[Finished],
             text = storable(f"its result cannot be stored: {type(error).__name__}: {error}")
             failed = RowError(finished.result.item_id, ErrorClass.INTERNAL, text)
             commit_group(connection, job, [replace(finished, result=failed)], cursor=0)
-    return commit_group(connection, job, [], cursor=cursor)[1]
+    return commit_group(connection, job, [], cursor=cursor, also=also)[1]
 
 
 def spill_path(workspace: Workspace, job_id: int) -> Path:

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from refusal_tui.jobs.rowjob import RowJob
 from refusal_tui.judge.registry import make_judge
-from refusal_tui.judge.spec import LabelSpec
-from refusal_tui.labels.rows import Row
+from refusal_tui.judge.spec import LEXICAL, LabelSpec
 from refusal_tui.labels.verdict import RowError, Verdict
+from refusal_tui.store.outcomes import PendingRow
+from refusal_tui.store.workspace import Workspace
 
 _BATCH_ROWS = 64
 _SHORTEST_TURN_SECONDS = 0.25  # a paced job moves visibly, not in one jump per batch
 
 
-class LabelJob:
-    """A RowJob around a judge."""
+def make_label_job(spec: LabelSpec, workspace: Workspace) -> RowJob:
+    """The job of a spec: around an offline judge, or asking language models."""
+    if spec.judge == LEXICAL:
+        return LabelJob(spec)
+    from refusal_tui.judge.llm_job import LlmLabelJob
 
-    def __init__(self, spec: LabelSpec, workspace: object) -> None:
+    return LlmLabelJob(spec, workspace)
+
+
+class LabelJob(RowJob):
+    """A RowJob around a judge that needs nobody else."""
+
+    def __init__(self, spec: LabelSpec) -> None:
         self._judge = make_judge(spec.judge)
         self.concurrency = 1
         self.max_rate = spec.max_rate
         paced = _BATCH_ROWS if spec.max_rate is None else max(1, int(spec.max_rate * _SHORTEST_TURN_SECONDS))
         self.batch_size = min(_BATCH_ROWS, paced)
 
-    async def process(self, rows: Sequence[Row]) -> list[Verdict | RowError]:
-        return await self._judge.judge(rows)
+    async def process(self, work: Sequence[PendingRow]) -> list[Verdict | RowError]:
+        return await self._judge.judge([pending.row for pending in work])

@@ -8,10 +8,11 @@ failed counts as a wrong answer. Classes without a gold row are left out of macr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,8 @@ from numpy.typing import NDArray
 
 from refusal_tui.errors import InputError
 from refusal_tui.judge.gold import THREE, TWO, merged, read_gold
+from refusal_tui.judge.stance import stance
+from refusal_tui.labels.constitution import Constitution
 from refusal_tui.labels.rows import ItemId, Row
 from refusal_tui.labels.verdict import ErrorClass, Judge, RowError, Verdict
 from refusal_tui.stats.agreement import accuracy, cohen_kappa, f1, precision, recall
@@ -105,13 +108,11 @@ class ScoreReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, dicts and numbers for JSON; an interval is {"value", "low", "high"}, undefined numbers null."""
-        plain = _plain(asdict(self))
-        assert isinstance(plain, dict)
-        return plain
+        return plain(self)
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Given:
     """The three-class answer, its probability, and the probability of the two-class answer that it implies."""
 
     label: str
@@ -120,11 +121,13 @@ class _Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scored:
+class Compared:
+    """One row: what the human says, what the judge says, and whose rows resemble it."""
+
     gold: str
-    answer: _Answer
+    answer: Given
     cluster: Hashable
-    group: str
+    group: str = ""
 
 
 def score_rows(
@@ -138,11 +141,13 @@ def score_rows(
     by: str | None = None,
     any_refusal: bool = False,
     draws: int = DRAWS,
+    constitution: Constitution | None = None,
 ) -> ScoreReport:
     """Let `judge` answer every record that has a gold label, and compare.
 
     `gold`, `prompt`, `response`, `cluster` (default: the prompt) and `by` name fields of the records; `gold.py` says
-    what the gold field may hold. With `any_refusal` only the two-class question is scored. Raises InputError for a
+    what the gold field may hold. With `any_refusal`, and for a judge that gives two classes, only the two-class question is
+    scored. `constitution`: under which atoms become labels. Raises InputError for a
     field that no record has, a response that is not text, and gold values that are not known.
     """
     rows = list(records)
@@ -156,14 +161,14 @@ def score_rows(
     outcomes = asyncio.run(_judge_all(judge, items))
     seconds = time.perf_counter() - started
 
-    scored: list[_Scored] = []
+    scored: list[Compared] = []
     errors: Counter[str] = Counter()
     profiles: set[str] = set()
     no_response = 0
     for index, outcome in zip(labelled, outcomes):
-        answer = _Answer(ERROR)
+        answer = Given(ERROR)
         if isinstance(outcome, Verdict):
-            answer = _answer(outcome)
+            answer = _answer(outcome, constitution)
             profiles.add(outcome.profile.value)
         elif outcome.error_class is ErrorClass.NO_RESPONSE:
             no_response += 1
@@ -174,12 +179,13 @@ def score_rows(
         # A record without a value for the cluster is a cluster of its own.
         of_cluster = index if record.get(cluster) is None else str(record[cluster])
         group = "" if by is None else str(record.get(by, "-"))
-        scored.append(_Scored(str(labels.labels[index]), answer, of_cluster, group))
+        scored.append(Compared(str(labels.labels[index]), answer, of_cluster, group))
     if not scored:
         raise InputError(
             "No record has both a gold label and a response to judge.", f"Look at the fields {gold!r} and {response!r}."
         )
-    three = labels.classes == THREE and not any_refusal
+    in_three = all(each.answer.label in (*THREE, ERROR) for each in scored)
+    three = labels.classes == THREE and in_three and not any_refusal
     values = [] if by is None else sorted({each.group for each in scored})
     groups = [(value, [each for each in scored if each.group == value]) for value in values]
     return ScoreReport(
@@ -194,8 +200,8 @@ def score_rows(
         no_gold=len(rows) - len(labelled),
         no_response=no_response,
         errors=dict(sorted(errors.items())),
-        tasks=_tasks(scored, three, draws),
-        groups=tuple(GroupScore(value, _tasks(inside, three, draws)) for value, inside in groups),
+        tasks=tasks_of(scored, three, draws),
+        groups=tuple(GroupScore(value, tasks_of(inside, three, draws)) for value, inside in groups),
         rows_per_second=len(items) / seconds if seconds > 0 else float("inf"),
     )
 
@@ -225,20 +231,25 @@ def _row(index: int, record: Mapping[str, Any], prompt: str, response: str) -> R
 
 async def _judge_all(judge: Judge, rows: Sequence[Row]) -> list[Verdict | RowError]:
     outcomes: list[Verdict | RowError] = []
-    for start in range(0, len(rows), _BATCH_ROWS):
-        outcomes.extend(await judge.judge(rows[start : start + _BATCH_ROWS]))
+    async with contextlib.AsyncExitStack() as stack:
+        if isinstance(judge, contextlib.AbstractAsyncContextManager):  # one that holds connections
+            await stack.enter_async_context(judge)
+        for start in range(0, len(rows), _BATCH_ROWS):
+            outcomes.extend(await judge.judge(rows[start : start + _BATCH_ROWS]))
     return outcomes
 
 
-def _answer(verdict: Verdict) -> _Answer:
-    three = verdict.answers.get("refusal3")
-    if three is None or three.value is None:
-        return _Answer(ERROR)
+def _answer(verdict: Verdict, constitution: Constitution | None) -> Given:
     two = verdict.answers.get("any_refusal")
-    return _Answer(str(three.value), three.probability, None if two is None else two.probability)
+    if two is not None:  # the offline judge is calibrated for both questions
+        three = verdict.answers["refusal3"]
+        return Given(str(three.value), three.probability, two.probability)
+    said = stance(verdict, constitution)
+    return Given(ERROR) if said.label is None else Given(said.label, said.probability, said.probability)
 
 
-def _tasks(scored: Sequence[_Scored], three: bool, draws: int) -> tuple[TaskScore, ...]:
+def tasks_of(scored: Sequence[Compared], three: bool, draws: int = DRAWS) -> tuple[TaskScore, ...]:
+    """The three-class task (when `three`) and the any-refusal task."""
     clusters = [each.cluster for each in scored]
     gold = [each.gold for each in scored]
     answers = [each.answer for each in scored]
@@ -330,7 +341,14 @@ def calibration(confidences: Sequence[float | None], right: Sequence[bool]) -> t
     return error / len(pairs), tuple(bins)
 
 
+def plain(report: Any) -> dict[str, Any]:
+    """A dataclass as lists, dicts and numbers for JSON; an interval is {"value", "low", "high"}, nan is null."""
+    return {field.name: _plain(getattr(report, field.name)) for field in fields(report)}
+
+
 def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return plain(value)
     if isinstance(value, Interval):
         return {"value": _plain(value.value), "low": _plain(value.low), "high": _plain(value.high)}
     if isinstance(value, Mapping):

@@ -1,6 +1,6 @@
 """Has the same question been answered already? Answers at temperature 0 are kept and given again.
 
-Reading goes straight to the store; what is new waits in `take_new` for the writer's next commit group, so that the
+Reading goes straight to the store; what is new waits in `unwritten` for the writer's next commit group, so that the
 cache never costs a transaction of its own.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -20,31 +21,51 @@ _NOT_KEPT = ("latency", "base_url", "cached", "rate", "repaired")
 
 @dataclass(slots=True)
 class ReplyCache:
-    """`connection` may be None: then only this process's own answers are known."""
+    """`connection` may be None: then only this process's own answers are known.
+
+    `get` and `put` belong to the event loop, `unwritten` and `wrote` to the writer's thread. An answer can be found
+    all the time: among the new ones, among those that are being written, then in the store.
+    """
 
     connection: sqlite3.Connection | None = None
     _new: dict[bytes, CachedReply] = field(default_factory=dict)
     _hits: Counter[bytes] = field(default_factory=Counter)
+    _writing: dict[bytes, CachedReply] = field(default_factory=dict)
+    _hits_writing: Counter[bytes] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, key: bytes) -> Reply | None:
-        found = self._new.get(key)
+        with self._lock:
+            found = self._new.get(key) or self._writing.get(key)
         if found is None and self.connection is not None:
             found = cached_reply(self.connection, key)
         if found is None:
             return None
-        self._hits[key] += 1
+        with self._lock:
+            self._hits[key] += 1
         return reply_from_json(found.text)
 
     def put(self, key: bytes, reply: Reply) -> None:
         usage = reply.usage
-        self._new[key] = CachedReply(key, reply_to_json(reply), usage.prompt_tokens, usage.completion_tokens)
+        text = reply_to_json(reply)
+        with self._lock:
+            self._new[key] = CachedReply(key, text, usage.prompt_tokens, usage.completion_tokens)
 
-    def take_new(self) -> tuple[list[CachedReply], dict[bytes, int]]:
-        """What has to be written by `store/ledger.py: add_cached`: new answers, and hits by hash."""
-        taken = list(self._new.values()), dict(self._hits)
-        self._new.clear()
-        self._hits.clear()
-        return taken
+    def unwritten(self) -> tuple[list[CachedReply], dict[bytes, int]]:
+        """What has to be written by `store/ledger.py: add_cached`: new answers, and hits by hash. The same and more
+        when it is asked again before `wrote`."""
+        with self._lock:
+            self._writing.update(self._new)
+            self._hits_writing.update(self._hits)
+            self._new.clear()
+            self._hits.clear()
+            return list(self._writing.values()), dict(self._hits_writing)
+
+    def wrote(self) -> None:
+        """What `unwritten` gave is durable."""
+        with self._lock:
+            self._writing.clear()
+            self._hits_writing.clear()
 
 
 def reply_to_json(reply: Reply) -> str:

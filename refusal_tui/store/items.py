@@ -88,7 +88,8 @@ def add_items(connection: sqlite3.Connection, dataset_id: int, batch: Sequence[t
         response = None if item.response is None else storable(item.response)
         rows.append(
             (next_item, dataset_id, key, prompt_ids[prompt.hash], storable_or_none(item.model),
-             storable_or_none(item.split), storable_or_none(item.category), len(prompt.text), None if response is None else len(response), digest)
+             storable_or_none(item.split), storable_or_none(item.category), len(prompt.text),
+             None if response is None else len(response), digest)
         )  # fmt: skip
         if response is not None or item.meta:
             bodies.append((next_item, storable_json(item.meta) if item.meta else None, response))

@@ -11,10 +11,12 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from refusal_tui.errors import ConflictError, InputError
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.encoding import chunks, storable
+from refusal_tui.store.events import add_event
 
 _FREEZE_CHUNK = 5000  # ids per transaction: a screen is never kept waiting
 _FREEZING = "not yet complete: its rows are being recorded"
@@ -45,7 +47,11 @@ class Wish(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One row of the job table; counts are rows for a RowJob and steps for a ComputeJob."""
+    """One row of the job table; counts are rows for a RowJob and steps for a ComputeJob.
+
+    A RowJob with several `units` has so many outcomes per item: `total`, `goal` and the counts are outcomes then,
+    `row_limit` and `cursor` stay items. `total` takes the units in when the first run starts.
+    """
 
     id: int
     kind: str
@@ -70,6 +76,17 @@ class Job:
     started: float | None
     finished: float | None
     note: str
+    units: int = 1
+
+    @property
+    def n_items(self) -> int | None:
+        return None if self.total is None else self.total // self.units
+
+    @property
+    def goal_position(self) -> int:
+        """The first position that this run leaves alone: after a pilot's items, or after all of them."""
+        items = self.n_items or 0
+        return items if self.row_limit is None else min(self.row_limit, items)
 
     @property
     def finished_rows(self) -> int:
@@ -81,10 +98,8 @@ class Job:
 
     @property
     def goal(self) -> int | None:
-        """How far this run goes: a pilot's rows, or everything."""
-        if self.row_limit is not None and self.total is not None:
-            return min(self.row_limit, self.total)
-        return self.total
+        """How far this run goes: a pilot's outcomes, or everything."""
+        return None if self.total is None else self.goal_position * self.units
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +116,6 @@ class WorkerRecord:
     heartbeat_monotonic: float
     ended: float | None
     exit_code: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    id: int
-    level: str
-    code: str
-    text: str
-    created: float
 
 
 class FencedError(ConflictError):
@@ -138,8 +144,7 @@ def create_job(
 
     A number that occurs twice is one row. Until all rows are recorded the job is paused and cannot be resumed.
     """
-    if item_ids is not None and len(set(item_ids)) < len(item_ids):
-        item_ids = list(dict.fromkeys(item_ids))
+    item_ids = None if item_ids is None else _without_repeats(item_ids)
     title, selection = storable(title), storable(selection)
     with transaction(connection):
         job_id = connection.execute(
@@ -166,6 +171,13 @@ def create_job(
     return job_id
 
 
+def _without_repeats(item_ids: Sequence[int]) -> Sequence[int]:
+    """Most selections come in the order of their ids: seeing that takes no memory, a set of a million does."""
+    if all(one < other for one, other in pairwise(item_ids)):
+        return item_ids
+    return list(dict.fromkeys(item_ids))
+
+
 def get_job(connection: sqlite3.Connection, job_id: int) -> Job:
     """Raises InputError for a number that no job has."""
     row = connection.execute("SELECT * FROM job WHERE id = ?", (job_id,)).fetchone()
@@ -190,22 +202,6 @@ def get_worker(connection: sqlite3.Connection, job_id: int) -> WorkerRecord | No
     """The latest worker of a job."""
     row = connection.execute("SELECT * FROM worker WHERE job_id = ? ORDER BY run DESC LIMIT 1", (job_id,)).fetchone()
     return WorkerRecord(**dict(row)) if row else None
-
-
-def add_event(connection: sqlite3.Connection, job_id: int | None, level: str, code: str, text: str) -> None:
-    connection.execute(
-        "INSERT INTO event(job_id, level, code, text, created) VALUES (?,?,?,?,?)",
-        (job_id, level, code, storable(text), time.time()),
-    )
-
-
-def events_of(connection: sqlite3.Connection, job_id: int, *, limit: int = 200) -> list[Event]:
-    """The latest events of a job, oldest first."""
-    rows = connection.execute(
-        "SELECT id, level, code, text, created FROM event WHERE job_id = ? ORDER BY id DESC LIMIT ?",
-        (job_id, limit),
-    ).fetchall()
-    return [Event(*row) for row in reversed(rows)]
 
 
 # --- what faces ask for --------------------------------------------------------------------------------------------
@@ -257,7 +253,8 @@ def requeue_job(connection: sqlite3.Connection, job_id: int) -> Job:
                 f"Wait a moment. If whoever made it has died: refusal-tui jobs cancel {job_id}, and create it again.",
             )
         if job.state.resumable:
-            pilot_done = job.row_limit is not None and max(job.finished_rows, job.cursor) >= job.row_limit
+            items = max(job.finished_rows // job.units, job.cursor)
+            pilot_done = job.row_limit is not None and items >= job.row_limit
             limit = None if pilot_done else job.row_limit
             connection.execute(
                 "UPDATE job SET state = 'queued', wish = NULL, note = '', finished = NULL, row_limit = ? WHERE id = ?",
@@ -272,6 +269,18 @@ def requeue_job(connection: sqlite3.Connection, job_id: int) -> Job:
                 f"Try failed rows again with: refusal-tui jobs retry {job_id}",
             )
     return get_job(connection, job_id)
+
+
+def change_spec(connection: sqlite3.Connection, job_id: int, spec: str) -> None:
+    """Give a job that is not active other settings for its next run. Raises ConflictError while it is active."""
+    with transaction(connection):
+        job = get_job(connection, job_id)
+        if job.state.active:
+            raise ConflictError(
+                f"Job {job_id} is {job.state.value}.", f"Pause it first: refusal-tui jobs pause {job_id}"
+            )
+        connection.execute("UPDATE job SET spec = ? WHERE id = ?", (spec, job_id))
+        add_event(connection, job_id, "info", "settings", "settings changed for the next run")
 
 
 # --- what supervisors and workers do -------------------------------------------------------------------------------
@@ -319,6 +328,22 @@ def claim_job(
         )
         add_event(connection, job_id, "info", "started", f"worker {pid} started (run {job.run})")
     return job
+
+
+def set_units(connection: sqlite3.Connection, job: Job, units: int) -> Job:
+    """Record how many outcomes every item of this job has; returns the job as it is then.
+
+    A job that already has outcomes keeps them: units may be added between runs, and those are still to do.
+    """
+    if units == job.units or job.total is None:
+        return job
+    with transaction(connection):
+        beat(connection, job)
+        connection.execute(
+            "UPDATE job SET units = ?, total = ?, cursor = 0 WHERE id = ?",
+            (units, (job.n_items or 0) * units, job.id),
+        )
+    return get_job(connection, job.id)
 
 
 def beat(connection: sqlite3.Connection, job: Job) -> Wish | None:

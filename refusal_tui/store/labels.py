@@ -1,6 +1,7 @@
 """What exactly is stored when a judge or a human answers?
 
-The verdict, appended and never edited, and the labels that follow from it. The labels of an annotator's latest verdict
+The verdict, appended and never edited, and the labels that follow from it under the constitution in force (its hash is
+part of `label.derivation`; the built-in one goes without). The labels of an annotator's latest verdict
 replace those of the earlier one; the earlier verdict stays.
 """
 
@@ -10,14 +11,20 @@ import json
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from refusal_tui.labels.derive import DERIVATION, derive
 from refusal_tui.labels.rows import ItemId
 from refusal_tui.labels.verdict import Answer, Profile, Span, Verdict
 from refusal_tui.store.encoding import select_in, storable_or_none
 from refusal_tui.store.query import compile_filter
+from refusal_tui.store.settings import constitution_in_force
+
+if TYPE_CHECKING:
+    from refusal_tui.labels.constitution import Constitution
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +66,38 @@ def add_verdicts(connection: sqlite3.Connection, verdicts: Sequence[Verdict], *,
     )  # fmt: skip
     numbered = list(enumerate(verdicts, first))
     again = _answered_again(connection, verdicts, first)
-    _add_labels(connection, [(i, v) for i, v in numbered if (v.item_id, v.annotator) not in again])
-    _refresh_labels(connection, again)
+    constitution = constitution_in_force(connection)
+    _add_labels(connection, [(i, v) for i, v in numbered if (v.item_id, v.annotator) not in again], constitution)
+    _refresh_labels(connection, again, constitution)
 
 
 def rebuild_labels(connection: sqlite3.Connection) -> int:
-    """Derive every label again from the latest verdicts (after a change of the rules); returns how many.
+    """Derive every label again from the latest verdicts, under the constitution in force; returns how many.
 
     The caller holds the transaction.
     """
     connection.execute("DELETE FROM label")
+    constitution = constitution_in_force(connection)
+    verdicts = latest_verdicts(connection)
+    while batch := list(islice(verdicts, 1000)):
+        _add_labels(connection, batch, constitution)
+    return int(connection.execute("SELECT count(*) FROM label").fetchone()[0])
+
+
+def latest_verdicts(connection: sqlite3.Connection) -> Iterator[tuple[int, Verdict]]:
+    """(number, verdict) of every annotator's latest answer to each question set, oldest first."""
     rows = connection.execute(
         """SELECT * FROM verdict WHERE id IN
              (SELECT max(id) FROM verdict GROUP BY item_id, annotator, question_set, profile) ORDER BY id"""
     )
-    while batch := rows.fetchmany(1000):
-        _add_labels(connection, [(row["id"], _verdict(row)) for row in batch])
-    return int(connection.execute("SELECT count(*) FROM label").fetchone()[0])
+    for row in rows:
+        yield row["id"], _verdict(row)
+
+
+def job_verdicts(connection: sqlite3.Connection, job_id: int) -> Iterator[Verdict]:
+    """Every verdict that a job has brought, oldest first."""
+    for row in connection.execute("SELECT * FROM verdict WHERE job_id = ? ORDER BY id", (job_id,)):
+        yield _verdict(row)
 
 
 def _answered_again(connection: sqlite3.Connection, verdicts: Sequence[Verdict], first: int) -> set[tuple[ItemId, str]]:
@@ -91,25 +113,31 @@ def _answered_again(connection: sqlite3.Connection, verdicts: Sequence[Verdict],
     return {pair for pair, count in times.items() if count > 1 or pair in earlier}
 
 
-def _refresh_labels(connection: sqlite3.Connection, pairs: Collection[tuple[ItemId, str]]) -> None:
+def _refresh_labels(
+    connection: sqlite3.Connection, pairs: Collection[tuple[ItemId, str]], constitution: Constitution | None
+) -> None:
     """Derive the labels of these (item, annotator) pairs again, from their latest verdict of each question set."""
     connection.executemany("DELETE FROM label WHERE item_id = ? AND annotator = ?", list(pairs))
     for pair in pairs:
         rows = connection.execute("SELECT * FROM verdict WHERE item_id = ? AND annotator = ? ORDER BY id", pair)
         latest = {(row["question_set"], row["profile"]): row for row in rows}
-        _add_labels(connection, [(row["id"], _verdict(row)) for row in sorted(latest.values(), key=lambda r: r["id"])])
+        ordered = sorted(latest.values(), key=lambda row: row["id"])
+        _add_labels(connection, [(row["id"], _verdict(row)) for row in ordered], constitution)
 
 
-def _add_labels(connection: sqlite3.Connection, verdicts: Sequence[tuple[int, Verdict]]) -> None:
+def _add_labels(
+    connection: sqlite3.Connection, verdicts: Sequence[tuple[int, Verdict]], constitution: Constitution | None
+) -> None:
     """Where two question sets give the same head, the later verdict counts: hand them over in order."""
+    derivation = DERIVATION if constitution is None else f"{DERIVATION}/{constitution.hash}"
     connection.executemany(
         """INSERT OR REPLACE INTO label(item_id, head, annotator, profile, value, probability, verdict_id, derivation)
            VALUES (?,?,?,?,?,?,?,?)""",
         [
             (v.item_id, label.head, v.annotator, label.profile.value if label.profile else "", label.value,
-             label.probability, verdict_id, DERIVATION)
+             label.probability, verdict_id, derivation)
             for verdict_id, v in verdicts
-            for label in derive(v)
+            for label in derive(v, constitution)
         ],
     )  # fmt: skip
 

@@ -1,23 +1,25 @@
 """How is the result of a row made durable, exactly once, and which rows are still to do?
 
 One outcome per (job, item, stage, k). A commit group is one transaction: the fencing check, the outcomes, what they
-carry (verdicts), the counts and the resume cursor stand or fall together.
+carry (verdicts), side rows (the ledger of requests), the counts and the resume cursor stand or fall together.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from refusal_tui.errors import ConflictError
 from refusal_tui.labels.rows import ItemId, Row
 from refusal_tui.labels.verdict import ErrorClass, RowError, Verdict
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.encoding import select_in, storable_json, storable_or_none
 from refusal_tui.store.items import fetch_rows
-from refusal_tui.store.jobs import Job, Wish, beat
+from refusal_tui.store.events import add_event
+from refusal_tui.store.jobs import Job, Wish, beat, get_job
 from refusal_tui.store.labels import add_verdicts
 
 
@@ -29,12 +31,24 @@ class Output:
     value: Mapping[str, Any]
 
 
+# A result that makes something else in the store (a new item) is one more class here, written in `_add_results`.
 RowResult = Verdict | Output | RowError
 
 
 @dataclass(frozen=True, slots=True)
+class Unit:
+    """One of the outcomes that every item of a job has: a stage of its work, or the k-th vote or sample in one."""
+
+    stage: str = ""
+    k: int = 0
+
+
+ONE_UNIT: Sequence[Unit] = (Unit(),)
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
-    """One row that has its result."""
+    """One row that has its result for one unit."""
 
     position: int
     result: RowResult
@@ -45,39 +59,75 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class PendingRow:
+    """One piece of work: a row and the unit that it has no outcome for."""
+
     position: int
     row: Row
+    unit: Unit = ONE_UNIT[0]
 
 
-def pending_rows(connection: sqlite3.Connection, job: Job, after: int, limit: int) -> tuple[list[PendingRow], int]:
-    """The next `limit` rows of a job without an outcome, from position `after` on, and the position to go on from.
+# Commits something of the job's own beside its outcomes, in the same transaction.
+AlsoCommit = Callable[[sqlite3.Connection, Sequence[Finished]], None]
+
+
+def pending_rows(
+    connection: sqlite3.Connection, job: Job, after: int, limit: int, units: Sequence[Unit] = ONE_UNIT
+) -> tuple[list[PendingRow], int]:
+    """What is left to do in the next `limit` rows with an outcome missing, from position `after` on, and the position
+    to go on from. The units of a row stand together, in the order of `units`.
 
     Empty, with `after` itself, when no row is left. Ids whose item no longer exists are passed over.
     """
-    goal = job.goal if job.goal is not None else 0
     while True:
         positions = {
             row[1]: row[0]
             for row in connection.execute(
                 """SELECT position, item_id FROM job_item WHERE job_id = ? AND position >= ? AND position < ?
-                     AND NOT EXISTS (SELECT 1 FROM outcome
-                                     WHERE outcome.job_id = job_item.job_id AND outcome.item_id = job_item.item_id)
+                     AND (SELECT count(*) FROM outcome
+                          WHERE outcome.job_id = job_item.job_id AND outcome.item_id = job_item.item_id) < ?
                    ORDER BY position LIMIT ?""",
-                (job.id, after, goal, limit),
+                (job.id, after, job.goal_position, len(units), limit),
             )
         }
         if not positions:
             return [], after
         rows = fetch_rows(connection, list(positions))
         after = max(positions.values()) + 1
-        if rows:
-            return [PendingRow(positions[row.item_id], row) for row in rows], after
+        done = _done_units(connection, job, [row.item_id for row in rows]) if len(units) > 1 else set()
+        left = [
+            PendingRow(positions[row.item_id], row, unit)
+            for row in rows
+            for unit in units
+            if (row.item_id, unit.stage, unit.k) not in done
+        ]
+        if left:
+            return left, after
+
+
+def has_outcome(connection: sqlite3.Connection, job_id: int, item_id: int, unit: Unit) -> bool:
+    row = connection.execute(
+        "SELECT 1 FROM outcome WHERE job_id = ? AND item_id = ? AND stage = ? AND k = ?",
+        (job_id, item_id, unit.stage, unit.k),
+    ).fetchone()
+    return row is not None
+
+
+def _done_units(connection: sqlite3.Connection, job: Job, item_ids: Sequence[int]) -> set[tuple[int, str, int]]:
+    rows = select_in(
+        connection, "SELECT item_id, stage, k FROM outcome WHERE job_id = ? AND item_id IN ({})", item_ids, (job.id,)
+    )
+    return {(row[0], row[1], row[2]) for row in rows}
 
 
 def commit_group(
-    connection: sqlite3.Connection, job: Job, finished: Sequence[Finished], *, cursor: int
+    connection: sqlite3.Connection,
+    job: Job,
+    finished: Sequence[Finished],
+    *,
+    cursor: int,
+    also: AlsoCommit | None = None,
 ) -> tuple[int, Wish | None]:
-    """Store one group durably; returns how many rows were new and what is wished.
+    """Store one group durably; returns how many rows were new and what is wished. `also` writes side rows.
 
     Rows that have an outcome already are left alone, with everything they carry. Raises FencedError when another
     worker has taken the job over, ConflictError or StorageError when the group could not be written (nothing was).
@@ -85,15 +135,7 @@ def commit_group(
     now = time.time()
     with transaction(connection):
         wish = beat(connection, job)
-        known = {
-            (row[0], row[1], row[2])
-            for row in select_in(
-                connection,
-                "SELECT item_id, stage, k FROM outcome WHERE job_id = ? AND item_id IN ({})",
-                [f.result.item_id for f in finished],
-                (job.id,),
-            )
-        }
+        known = _done_units(connection, job, [f.result.item_id for f in finished])
         fresh: list[Finished] = []
         for one in finished:
             key = (one.result.item_id, one.stage, one.k)
@@ -105,7 +147,9 @@ def commit_group(
                    created) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)""",
             [_record(job, f, now) for f in fresh],
         )
-        add_verdicts(connection, [f.result for f in fresh if isinstance(f.result, Verdict)], job_id=job.id)
+        _add_results(connection, job, fresh)
+        if also is not None:
+            also(connection, finished)
         failed = sum(1 for f in fresh if _state(f.result) == "failed")
         unparsable = sum(1 for f in fresh if _state(f.result) == "unparsable")
         connection.execute(
@@ -114,6 +158,60 @@ def commit_group(
             (len(fresh) - failed - unparsable, failed, unparsable, cursor, job.id),
         )
     return len(fresh), wish
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """An answer that could not be read, as it came."""
+
+    item_id: ItemId
+    unit: Unit
+    raw: str
+
+
+def unparsable(connection: sqlite3.Connection, job_id: int) -> list[KeptAnswer]:
+    """The outcomes of a job whose answer was kept because it could not be read."""
+    rows = connection.execute(
+        """SELECT item_id, stage, k, raw FROM outcome
+           WHERE job_id = ? AND state = 'unparsable' AND raw IS NOT NULL ORDER BY item_id, stage, k""",
+        (job_id,),
+    )
+    return [KeptAnswer(ItemId(row[0]), Unit(row[1], row[2]), row[3]) for row in rows]
+
+
+def mend_unparsable(connection: sqlite3.Connection, job_id: int, read: Sequence[Finished]) -> int:
+    """Replace unparsable outcomes by what was read in them after all; returns how many.
+
+    Raises ConflictError while the job is active.
+    """
+    with transaction(connection):
+        job = get_job(connection, job_id)
+        if job.state.active:
+            raise ConflictError(
+                f"Job {job_id} is {job.state.value}.", f"Pause it first: refusal-tui jobs pause {job_id}"
+            )
+        mended = [
+            one
+            for one in read
+            if connection.execute(
+                """UPDATE outcome SET state = 'ok', error_class = NULL, error = NULL, raw = NULL
+                   WHERE job_id = ? AND item_id = ? AND stage = ? AND k = ? AND state = 'unparsable'""",
+                (job_id, one.result.item_id, one.stage, one.k),
+            ).rowcount
+        ]
+        _add_results(connection, job, mended)
+        connection.execute(
+            "UPDATE job SET n_ok = n_ok + ?, n_unparsable = n_unparsable - ? WHERE id = ?",
+            (len(mended), len(mended), job_id),
+        )
+        if mended:
+            add_event(connection, job_id, "info", "reparse", f"{len(mended)} kept answers could be read")
+    return len(mended)
+
+
+def _add_results(connection: sqlite3.Connection, job: Job, fresh: Sequence[Finished]) -> None:
+    """Write what results carry beyond their outcome."""
+    add_verdicts(connection, [f.result for f in fresh if isinstance(f.result, Verdict)], job_id=job.id)
 
 
 def _state(result: RowResult) -> str:

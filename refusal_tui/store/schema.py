@@ -252,6 +252,15 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
                 PRIMARY KEY (job_id, item_id, stage, k)) WITHOUT ROWID""",
         ),
     ),
+    (
+        "m003_units_settings",
+        (
+            # Outcomes per item: votes of a panel, samples of models. `total` counts outcomes, `row_limit` items.
+            "ALTER TABLE job ADD COLUMN units INTEGER NOT NULL DEFAULT 1",
+            # What belongs to the whole workspace: the constitution in force, the secret of the judges' fences.
+            "CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        ),
+    ),
 )
 
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from refusal_tui.errors import ConflictError
 from refusal_tui.store.connect import transaction
-from refusal_tui.store.jobs import add_event, get_job
+from refusal_tui.store.events import add_event
+from refusal_tui.store.jobs import get_job
 
 
 @dataclass(frozen=True, slots=True)

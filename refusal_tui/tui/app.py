@@ -21,7 +21,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Event, Key
 
 from refusal_tui.errors import ExitCode, RefusalTuiError
-from refusal_tui.store.connect import transaction
+from refusal_tui.store.connect import storage_error, transaction
 from refusal_tui.store.workspace import Workspace
 from refusal_tui.text.safe import safe_text
 from refusal_tui.tui import clipboard, themes
@@ -45,6 +45,7 @@ SCREENS_BY_NAME = {
     "jobs": "refusal_tui.tui.screens.jobs:JobsScreen",
     "new_job": "refusal_tui.tui.screens.new_job:NewJobScreen",
     "job": "refusal_tui.tui.screens.job:JobScreen",
+    "results": "refusal_tui.tui.screens.results:ResultsScreen",
 }
 POLL_SECONDS = 0.5
 WRITE_WAIT_MS = 3_000  # a screen waits no longer for a locked database
@@ -67,7 +68,7 @@ class RefusalApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "All keys of this screen", show=False, id="app.help"),
         Binding("ctrl+p", "palette", "Every action by name", show=False, id="app.palette"),
-        Binding("g", "go", "Go to a screen, or to the top", show=False, id="app.go"),
+        Binding("g", "go", "Go to a screen, or the top", show=False, id="app.go"),
         Binding("T", "theme", "Next theme", show=False, id="app.theme"),
         Binding("f8", "picture", "Save a picture of the screen", show=False, id="app.picture"),
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit"),
@@ -240,6 +241,8 @@ class RefusalApp(App[None]):
         if self._exception is None:  # tests raise it again
             self._exception = error
             self._exception_event.set()
+        if isinstance(error, sqlite3.Error):  # the disk, or another process; not a defect of ours
+            error = storage_error(error)
         if isinstance(error, RefusalTuiError):
             self._return_code = int(error.exit_code)
             self.panic(Text(safe_text(f"{error}\n{error.next_step}".strip())))

@@ -20,6 +20,7 @@ PLACES = {
     "j": ("jobs", "Jobs"),
     "n": ("new_job", "New job"),
     "i": ("import", "Import"),
+    "r": ("results", "Results"),
 }
 
 

@@ -16,7 +16,8 @@ from refusal_tui.tui.actions import LISTS, Action, actions_of
 from refusal_tui.tui.go import PLACES
 from refusal_tui.tui.widgets.text_view import TextView
 
-_COLUMN = 36
+_COLUMN = 36  # two of them stand in 80 cells
+_KEYS = 7
 
 
 class HelpOverlay(ModalScreen[None]):
@@ -56,7 +57,7 @@ def _places() -> list[Content]:
 
 
 def _entry(keys: str, what: str) -> Content:
-    return paint.words((f"{keys:<9} ", paint.KEY), paint.line(what, _COLUMN - 10))
+    return paint.words((f"{keys:<{_KEYS}} ", paint.KEY), paint.line(what, _COLUMN - _KEYS))
 
 
 def _side_by_side(left: list[Content], right: list[Content]) -> Content:

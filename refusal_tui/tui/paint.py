@@ -93,7 +93,8 @@ def _joined(parts: Sequence[Content], between: str) -> Content:
     for part in parts:
         spans += [Span(start + offset, end + offset, style) for start, end, style in part.spans]
         offset += len(part.plain) + len(between)
-    return Content(between.join([part.plain for part in parts]), spans, strip_control_codes=False)
+    joined = between.join([part.plain for part in parts])
+    return Content(joined, spans, strip_control_codes=False)  # exact: every part is painted already
 
 
 def heading(word: str, remark: str = "") -> Content:

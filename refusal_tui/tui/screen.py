@@ -23,7 +23,7 @@ class WorkScreen(Screen[Any]):
     NAME: ClassVar[str] = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "escape", "Back", show=False, id="screen.escape"),
-        Binding("q", "back", "Back (on the first screen: quit)", show=False, id="screen.back"),
+        Binding("q", "back", "Back; quits the first screen", show=False, id="screen.back"),
     ]
 
     @property

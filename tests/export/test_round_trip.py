@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from refusal_tui.export.formats import WRITERS
 from refusal_tui.export.job import ExportJob
-from refusal_tui.export.records import neutral
 from refusal_tui.export.spec import ExportSpec
 from refusal_tui.ingest.adapters.workbench import _cell
 from refusal_tui.ingest.items import SourceItem
@@ -24,6 +23,7 @@ from refusal_tui.store.datasets import Provenance, begin_dataset
 from refusal_tui.store.items import add_items
 from refusal_tui.store.labels import add_verdicts
 from refusal_tui.store.workspace import Workspace, create_workspace
+from refusal_tui.text.spreadsheet import neutral
 from tests.support.imports import claimed, dataset, everything_in, import_here
 
 FORMATS = list(WRITERS)

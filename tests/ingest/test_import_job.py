@@ -181,7 +181,7 @@ def test_only_the_first_bad_rows_are_kept_but_all_are_counted(
 def test_a_source_whose_rows_are_all_bad_fails_and_leaves_its_name_free(workspace: Workspace, tmp_path: Path) -> None:
     path = write_rows(tmp_path / "rows.jsonl", ["{broken\n", *pairs(5)])
     for _ in range(2):  # trying again says it again
-        with pytest.raises(JobError, match="None of the 1 rows could be used") as error:
+        with pytest.raises(JobError, match="None of the 1 rows read could be used") as error:
             import_here(workspace, path, limit=1)
         assert "--quarantine rows" in error.value.next_step
     assert import_here(workspace, path) == "rows: 5 rows imported, 1 quarantined"

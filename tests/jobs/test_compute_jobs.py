@@ -14,15 +14,14 @@ from refusal_tui.jobs import worker
 from refusal_tui.jobs.compute import ComputeContext, write_atomically
 from refusal_tui.jobs.stop import StopReason
 from refusal_tui.store.connect import transaction
+from refusal_tui.store.events import add_event, events_of
 from refusal_tui.store.jobs import (
     FencedError,
     Job,
     JobState,
-    add_event,
     cancel_job,
     create_job,
     end_job,
-    events_of,
     get_job,
     pause_job,
     requeue_job,

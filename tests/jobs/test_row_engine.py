@@ -17,7 +17,7 @@ from refusal_tui.labels.rows import Row
 from refusal_tui.labels.verdict import ErrorClass
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.jobs import JobState, cancel_job, pause_job, requeue_job
-from refusal_tui.store.outcomes import RowResult
+from refusal_tui.store.outcomes import PendingRow, RowResult
 from refusal_tui.store.trouble import retry_failed
 from refusal_tui.store.workspace import Workspace
 from tests.support.ledger import attempts, check_books, errors, outcomes
@@ -118,14 +118,14 @@ class Muddled(Scripted):
 
     muddle: str = "reversed"
 
-    async def process(self, rows: Sequence[Row]) -> list[RowResult]:
-        results = await Scripted.process(self, rows)
-        if len(rows) == 1:
+    async def process(self, work: Sequence[PendingRow]) -> list[RowResult]:
+        results = await Scripted.process(self, work)
+        if len(work) == 1:
             return results
         return {
             "reversed": results[::-1],
             "one is missing": results[:-1],
-            "all of the first row": [results[0]] * len(rows),
+            "all of the first row": [results[0]] * len(work),
         }[self.muddle]
 
 

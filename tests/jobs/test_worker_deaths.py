@@ -19,7 +19,8 @@ from refusal_tui.errors import ExitCode
 from refusal_tui.jobs import control
 from refusal_tui.jobs.liveness import STALLED_AFTER_SECONDS
 from refusal_tui.store.connect import transaction
-from refusal_tui.store.jobs import JobState, events_of, requeue_job
+from refusal_tui.store.events import events_of
+from refusal_tui.store.jobs import JobState, requeue_job
 from tests.support.ledger import check_books, labels, outcomes
 from tests.support.processes import Runner, is_gone, run_worker_with
 from tests.support.rowjobs import queue_job

@@ -83,7 +83,7 @@ async def test_a_later_run_is_answered_from_the_cache() -> None:
             again = await pool.ask(row(1))
     assert isinstance(asked, Reply) and isinstance(again, Reply)
     assert (again.text, again.cached, server.stats.requests) == (asked.text, True, 1)
-    new, hits = cache.take_new()
+    new, hits = cache.unwritten()
     assert len(new) == 1 and sum(hits.values()) == 1
 
 

@@ -33,10 +33,8 @@ def connection(workspace: Workspace) -> Iterator[sqlite3.Connection]:
 @pytest.fixture(scope="session")
 def empty_memory(empty: Path) -> Iterator[sqlite3.Connection]:
     """An empty workspace in memory, for properties that are tried on many examples: roll back after each."""
-    with (
-        closing(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)) as connection,
-        closing(Workspace(empty).open()) as source,
-    ):
-        source.backup(connection)
+    with closing(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)) as connection:
+        with closing(Workspace(empty).open()) as source:
+            source.backup(connection)
         connection.row_factory = sqlite3.Row
         yield connection

@@ -11,6 +11,7 @@ import pytest
 from refusal_tui.errors import ConflictError, InputError
 from refusal_tui.labels.verdict import ErrorClass
 from refusal_tui.store.connect import transaction
+from refusal_tui.store.events import events_of
 from refusal_tui.store.jobs import (
     FencedError,
     Job,
@@ -20,7 +21,6 @@ from refusal_tui.store.jobs import (
     cancel_job,
     create_job,
     end_job,
-    events_of,
     fail_unclaimed,
     get_job,
     get_worker,

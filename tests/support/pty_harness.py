@@ -92,11 +92,9 @@ class PtyProgram:
         while not predicate():
             if time.monotonic() > deadline:
                 raise AssertionError(f"waited {timeout:g} s; the program wrote:\n{self.text[-3000:]}")
-            if self.process.poll() is not None and not self.pump(0.05):
-                break  # it has ended and nothing more will come
-            self.pump(0.05)
-        if not predicate():
-            raise AssertionError(f"the program ended ({self.process.poll()}); it wrote:\n{self.text[-3000:]}")
+            ended = self.process.poll()
+            if not self.pump(0.05) and ended is not None:
+                raise AssertionError(f"the program ended ({ended}); it wrote:\n{self.text[-3000:]}")
 
     def wait_for(self, text: str, timeout: float = 30.0) -> None:
         """Until the program has written `text` (escape sequences left out)."""

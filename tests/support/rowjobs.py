@@ -18,7 +18,7 @@ from refusal_tui.labels.rows import Row
 from refusal_tui.labels.verdict import Answer, ErrorClass, RowError, Verdict
 from refusal_tui.store.browse import select_ids
 from refusal_tui.store.jobs import Job, create_job, get_job
-from refusal_tui.store.outcomes import RowResult
+from refusal_tui.store.outcomes import ONE_UNIT, PendingRow, RowResult, Unit
 from refusal_tui.store.workspace import Workspace
 
 Answering = Callable[[Row, int], RowResult]
@@ -33,7 +33,7 @@ def error(row: Row, error_class: ErrorClass, message: str = "no luck") -> RowErr
 
 
 @dataclass
-class Scripted:
+class Scripted(RowJob):
     """A RowJob that answers by a function of (row, how often the row was asked for before).
 
     `shuffle` lets batches of a concurrent job finish in a random order, without waiting for anything.
@@ -43,16 +43,18 @@ class Scripted:
     batch_size: int = 8
     concurrency: int = 1
     max_rate: float | None = None
+    max_attempts: int = 5
+    units: Sequence[Unit] = ONE_UNIT
     shuffle: random.Random | None = None
     after_batch: Callable[[int], None] = lambda rows: None
     asked: Counter[int] = field(default_factory=Counter)
 
-    async def process(self, rows: Sequence[Row]) -> list[RowResult]:
+    async def process(self, work: Sequence[PendingRow]) -> list[RowResult]:
         if self.shuffle is not None:
             for _ in range(self.shuffle.randrange(8)):
                 await asyncio.sleep(0)
         results = []
-        for row in rows:
+        for row in (pending.row for pending in work):
             tries = self.asked[row.item_id]
             self.asked[row.item_id] += 1
             results.append(self.answer(row, tries))

@@ -43,10 +43,15 @@ def open_app() -> Open:
 
     @asynccontextmanager
     async def opened(
-        workspace: Workspace, screen: str = "datasets", *, size: tuple[int, int] = (80, 24), **parameters: object
+        workspace: Workspace,
+        screen: str = "datasets",
+        *,
+        size: tuple[int, int] = (80, 24),
+        notices: bool = False,  # draw them
+        **parameters: object,
     ) -> AsyncIterator[Pilot]:
         app = RefusalApp(workspace, clock=lambda: EPOCH, start="datasets")
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=notices) as pilot:
             await settle(pilot)
             if screen != "datasets":
                 app.push(screen, **parameters)

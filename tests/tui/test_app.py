@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -122,7 +123,7 @@ async def test_the_palette_starts_a_job_on_the_selection(workspace, open_app, mo
     async with open_app(workspace, "browse", filter="judge:hard") as pilot:
         pushed = []
         monkeypatch.setattr(pilot.app, "push", lambda name, then=None, **given: pushed.append((name, given)))
-        await pilot.press("ctrl+p", *"start a job on this", "enter")
+        await pilot.press("ctrl+p", *"start a job on", "enter")
         await settle(pilot)
         assert pushed == [("new_job", {"selection": "judge:hard", "kind": None})]
 
@@ -232,6 +233,13 @@ def test_an_error_of_the_family_exits_with_its_own_code_and_no_log(workspace, ca
     assert not list(workspace.logs.glob("crash-*.log"))
 
 
+def test_a_database_that_cannot_be_read_is_told_and_not_called_a_crash(workspace, capsys) -> None:
+    app = crashing_app(workspace, sqlite3.DatabaseError("database disk image is malformed"))
+    app.run(headless=True)
+    assert app.return_code == 8
+    assert "Run: refusal-tui doctor" in capsys.readouterr().err
+
+
 # --- without colour --------------------------------------------------------------------------------------------------
 
 NO_COLOR = """
@@ -279,7 +287,7 @@ def test_no_color_leaves_out_every_colour_and_the_words_remain(workspace) -> Non
      ("notice", ["ctrl+c"])],
 )  # fmt: skip
 async def test_the_shell_looks_right(workspace, open_app, svg, size, name: str, keys: list[str]) -> None:
-    async with open_app(workspace, "browse", size=size) as pilot:
+    async with open_app(workspace, "browse", size=size, notices=True) as pilot:
         await pilot.press(*keys)
         await settle(pilot)
         assert svg(pilot.app, name)

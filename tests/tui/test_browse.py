@@ -6,6 +6,7 @@ import asyncio
 from contextlib import closing
 
 import pytest
+from textual.widgets import Static
 
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.query import list_selections
@@ -23,8 +24,7 @@ def browse(pilot) -> BrowseScreen:
 
 
 def hint(pilot) -> str:
-    line = browse(pilot).query_one("#filter-hint")
-    return line.render().plain if line.display else ""
+    return browse(pilot).query_one("#filter-says", Static).render().plain
 
 
 async def type_filter(pilot, text: str) -> None:
@@ -73,7 +73,7 @@ async def test_a_wrong_filter_says_what_is_wrong_and_keeps_the_rows(workspace, o
         assert len(browse(pilot).table.ids) == 8
         assert browse(pilot).query_one("#filter-text", LineInput).value == "nosuch:1"
         await type_filter(pilot, "judge:soft")
-        assert hint(pilot) == ""
+        assert hint(pilot) == "4 of 44 rows"
 
 
 async def test_a_dataset_that_is_not_there_is_told_by_name(workspace, open_app) -> None:
@@ -87,7 +87,7 @@ async def test_escape_leaves_the_filter_as_it_was(workspace, open_app) -> None:
         await pilot.press("slash", "x", "y", "escape")
         await settle(pilot)
         assert browse(pilot).query_one("#filter-text", LineInput).value == "judge:hard"
-        assert (hint(pilot), browse(pilot).table.has_focus) == ("", True)
+        assert (hint(pilot), browse(pilot).table.has_focus) == ("8 of 44 rows", True)
 
 
 async def test_tab_completes_fields_and_values(workspace, open_app) -> None:

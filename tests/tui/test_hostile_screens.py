@@ -143,8 +143,8 @@ async def test_a_hostile_filter_is_shown_in_the_editor_and_in_its_error(hostile,
             assert_harmless(pilot)
 
 
-async def test_a_hostile_notice_and_name_of_the_workspace(hostile, open_app) -> None:
-    async with open_app(hostile) as pilot:
+async def test_a_hostile_notice(hostile, open_app) -> None:
+    async with open_app(hostile, notices=True) as pilot:
         for text in NAMES[:20]:
             pilot.app.say(text)
             await pilot.pause()

@@ -8,7 +8,8 @@ import pytest
 
 from refusal_tui.store.artifacts import add_artifact
 from refusal_tui.store.connect import transaction
-from refusal_tui.store.jobs import JobState, add_event
+from refusal_tui.store.events import add_event
+from refusal_tui.store.jobs import JobState
 from refusal_tui.text.hostile import HOSTILE
 from refusal_tui.tui.screens.browse import BrowseScreen
 from refusal_tui.tui.widgets.line_list import LineList

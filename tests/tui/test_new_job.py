@@ -88,9 +88,11 @@ async def test_arrows_move_through_the_fields(workspace, open_app) -> None:
         for _ in range(3):
             await pilot.press("down")
             seen.append(pilot.app.screen.focused.id)
-        assert seen == ["kind", "selection", "field-judge", "field-max_rate"]
+        assert seen[:3] == ["kind", "selection", "field-judge"]
         await pilot.press("up", "up")
         assert pilot.app.screen.focused.id == "selection"
+        await pilot.press("up", "up")
+        assert pilot.app.screen.focused.id == "field-max_rate", "from the first field to the last one"
 
 
 async def test_nothing_starts_while_a_value_is_wrong(workspace, open_app) -> None:
@@ -100,6 +102,18 @@ async def test_nothing_starts_while_a_value_is_wrong(workspace, open_app) -> Non
         assert "Not yet: the selection holds no rows" in remark(pilot, "#ready")
     with closing(workspace.open()) as connection:
         assert len(list_jobs(connection)) == 1
+
+
+async def test_what_the_engine_finds_wrong_with_a_field_stands_beside_it(workspace, open_app, tmp_path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    async with open_app(workspace, "new_job", kind="export") as pilot:
+        await write(pilot, "#field-out", str(tmp_path / "full"))
+        await pilot.press("ctrl+s")
+        await settle(pilot)
+        assert any("is not empty" in text for text in remarks(pilot))
+        await write(pilot, "#field-out", str(tmp_path / "new"))
+        assert not any("is not empty" in text for text in remarks(pilot))
 
 
 async def test_a_letter_typed_into_a_field_starts_nothing(workspace, open_app) -> None:

@@ -19,7 +19,7 @@ def test_every_kind_but_import_is_offered() -> None:
 
 def test_a_form_begins_with_the_defaults_of_the_spec() -> None:
     state = NewJobState.of_kind("label", "dataset:demo")
-    assert state.values == {"judge": "lexical", "max_rate": ""}
+    assert (state.values["judge"], state.values["max_rate"]) == ("lexical", "")
     assert state.errors == {}
 
 

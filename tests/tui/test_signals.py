@@ -67,8 +67,8 @@ def test_a_cut_link_ends_the_workbench(home: PtyProgram) -> None:
 def test_a_running_job_survives_the_hangup_of_its_terminal(workspace, home: PtyProgram, runner: Runner) -> None:
     home.send("n")
     home.wait_for("Label refusals")
-    home.send("\x1b[B\x1b[B\x1b[B")  # down to the rate
-    home.wait_for_silence(0.5)
+    home.send("\x1b[A")  # up from the first field: the last one, the rate
+    home.wait_for("leave empty for full speed")
     home.send("10")  # rows per second
     home.wait_for("--max-rate 10")
     home.send("\x13")  # ctrl+s

@@ -37,12 +37,12 @@ class BrowseScreen(SelectionScreen):
     CSS_PATH = "browse.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", tooltip="Edit the filter", id="browse.filter"),
-        Binding("f", "facets", "facets", tooltip="Facets: counts by label, dataset, model", id="browse.facets"),
-        Binding("p", "text", "text", tooltip="Show or hide the text of the row", id="browse.text"),
+        Binding("f", "facets", "facets", tooltip="Facets: counts by value", id="browse.facets"),
+        Binding("p", "text", "text", tooltip="Show or hide the text", id="browse.text"),
         Binding("o", "sort", "Sort by the next column", show=False, id="browse.sort"),
         Binding("O", "reverse", "Reverse the order", show=False, id="browse.reverse"),
-        Binding("colon", "jump", "Jump to a row: number, or #id", show=False, id="browse.jump"),
-        Binding("tab", "next_part", "To the next part of the screen", show=False, id="browse.next_part"),
+        Binding("colon", "jump", "Jump to a row, or to an #id", show=False, id="browse.jump"),
+        Binding("tab", "next_part", "To the next part", show=False, id="browse.next_part"),
         Binding("right,l", "part(1)", "To the part at the right", show=False, id="browse.right"),
         Binding("left,h", "part(-1)", "To the part at the left", show=False, id="browse.left"),
         Binding("r", "reload", "Look again", show=False, id="browse.reload"),

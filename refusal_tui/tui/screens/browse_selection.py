@@ -24,9 +24,9 @@ class SelectionScreen(WorkScreen):
     table: WindowTable[Preview]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "mark", tooltip="Mark the row", id="browse.mark"),
-        Binding("s", "save", "save", tooltip="Save the selection under a name", id="browse.save"),
-        Binding("J", "job", "job", tooltip="Start a job on this selection", id="browse.job"),
-        Binding("e,E", "export", "export", tooltip="Export this selection", id="browse.export"),
+        Binding("s", "save", "save", tooltip="Save the selection", id="browse.save"),
+        Binding("J", "job", "job", tooltip="Start a job on the selection", id="browse.job"),
+        Binding("e,E", "export", "export", tooltip="Export the selection", id="browse.export"),
         Binding("v", "range", "Mark a range: begin, end", show=False, id="browse.range"),
         Binding("asterisk", "mark_all", "Mark all rows of the filter", show=False, id="browse.mark_all"),
         Binding("u", "unmark", "Clear all marks", show=False, id="browse.unmark"),

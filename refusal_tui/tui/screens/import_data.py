@@ -154,13 +154,16 @@ class ImportScreen(WorkScreen):
     def _start(self, spec: JobSpec) -> None:
         try:
             job_id = control.submit(self.work.workspace, "import", spec)
-        except RefusalTuiError:
-            self.call_later(self._not_started)
-            raise
+        except RefusalTuiError as error:
+            self.call_later(self._not_started, error)
+            return
         self.call_later(self._started, job_id)
 
-    def _not_started(self) -> None:
+    def _not_started(self, error: RefusalTuiError) -> None:
+        """What is wrong with a field stands beside it; anything else is a notice."""
         self._busy = ""
+        if not self._state.refused(error):
+            self.work.notify_error(error)
         self._show()
 
     def _started(self, job_id: int) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from textual.content import Content
 
 from refusal_tui.store.answers import JobAnswer
-from refusal_tui.store.jobs import Event, JobState
+from refusal_tui.store.events import Event
+from refusal_tui.store.jobs import JobState
 from refusal_tui.tui import paint
 from refusal_tui.tui.state.figures import ago, count, duration, percent, rate
 from refusal_tui.tui.state.job import JobFacts, JobScreenState

@@ -163,13 +163,16 @@ class NewJobScreen(WorkScreen):
         """Freezing a million rows takes seconds: in a thread."""
         try:
             job_id = control.submit(self.work.workspace, self._state.kind.name, spec, selection=selection, pilot=pilot)
-        except RefusalTuiError:
-            self.call_later(self._not_started)
-            raise
+        except RefusalTuiError as error:
+            self.call_later(self._not_started, error)
+            return
         self.call_later(self._started, job_id)
 
-    def _not_started(self) -> None:
+    def _not_started(self, error: RefusalTuiError) -> None:
+        """What is wrong with a field stands beside it; anything else is a notice."""
         self._starting = False
+        if not self._state.refused(error):
+            self.work.notify_error(error)
         self._show()
 
     def _started(self, job_id: int) -> None:

@@ -5,6 +5,8 @@ The readers load pyarrow or datasets, which no face does: `refusal-tui ingest-pl
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import sys
 from collections.abc import Mapping
@@ -51,7 +53,7 @@ def look_command(values: Mapping[str, object]) -> list[str]:
     for name, option in _OPTIONS.items():
         if values.get(name):
             command += [option, str(values[name])]
-    for pair in str(values.get("options") or "").split(","):
+    for pair in next(csv.reader([str(values.get("options") or "")], skipinitialspace=True), []):
         if pair.strip():
             command += ["--option", pair.strip()]
     return [*command, "--", str(values.get("source") or "")]
@@ -75,7 +77,7 @@ def _plan(record: Mapping[str, Any]) -> PlanView:
         name=str(record["name"]),
         licence=str(record.get("licence") or ""),
         rows=record.get("estimated_rows"),
-        mapping=",".join(f"{ours}={column}" for ours, column in mapping.items()),
+        mapping=_pairs(mapping),
         reasons=tuple(str(reason) for reason in record.get("reasons") or ()),
         warnings=tuple(str(warning) for warning in record.get("warnings") or ()),
         rejected=tuple(_rejected(row) for row in record.get("rejected") or ()),
@@ -84,6 +86,16 @@ def _plan(record: Mapping[str, Any]) -> PlanView:
             for item in record.get("preview") or ()
         ),
     )
+
+
+def _pairs(mapping: Mapping[str, str]) -> str:
+    """
+    >>> _pairs({"prompt": "Question, in words", "response": "answer"})
+    '"prompt=Question, in words",response=answer'
+    """
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(f"{ours}={column}" for ours, column in mapping.items())
+    return line.getvalue()
 
 
 def _rejected(row: Any) -> str:

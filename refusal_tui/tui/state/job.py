@@ -13,7 +13,8 @@ from refusal_tui.jobs.registry import job_kind
 from refusal_tui.store.answers import NOTHING_COUNTED, AnswerCounts, JobAnswer, answers_of, count_answers
 from refusal_tui.store.artifacts import Artifact, list_artifacts
 from refusal_tui.store.datasets import list_datasets
-from refusal_tui.store.jobs import Event, Job, JobState, events_of, get_job, get_worker
+from refusal_tui.store.events import Event, events_of
+from refusal_tui.store.jobs import Job, JobState, get_job, get_worker
 from refusal_tui.store.trouble import Trouble, trouble
 from refusal_tui.tui.state.jobs import JobLine, JobWatch, counts_rows
 

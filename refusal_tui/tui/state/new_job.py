@@ -76,15 +76,25 @@ class NewJobState:
 
     def validate(self) -> JobSpec | None:
         """The spec, or None with `errors` saying what is wrong, field by field."""
+        spec, self.errors = self._built()
+        return spec
+
+    def _built(self) -> tuple[JobSpec | None, dict[str, str]]:
         from refusal_tui.jobs.spec import SpecError, build_spec
 
         try:
-            spec = build_spec(self.kind.spec_type(), self.values)
+            return build_spec(self.kind.spec_type(), self.values), {}
         except SpecError as error:
-            self.errors = error.fields
-            return None
-        self.errors = {}
-        return spec
+            return None, error.fields
+
+    def refused(self, error: RefusalTuiError) -> bool:
+        """Whether `error` is about fields of this form; then they show it until one of them is edited."""
+        from refusal_tui.jobs.spec import SpecError
+
+        if not isinstance(error, SpecError):
+            return False
+        self.errors = error.fields
+        return True
 
     @property
     def can_pilot(self) -> bool:

@@ -1,4 +1,7 @@
-"""The filter of Browse: one line to edit, one line that helps or says what is wrong."""
+"""The filter of Browse: one line to edit, one line that says what is shown, helps, or tells what is wrong.
+
+The second line is always there: a line that comes and goes would move the table and repaint the screen.
+"""
 
 from __future__ import annotations
 
@@ -60,18 +63,17 @@ class FilterBar(Vertical):
         self._editing = False
         self._datasets: list[str] = []
         self._selections: list[str] = []
-        self._shown: dict[str, Content] = {}
+        self._status = self._said = paint.NOTHING
+        self._error: Content | None = None
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="filter-line"):
             yield Static(paint.words(("/ ", paint.KEY)), id="filter-sign")
             yield FilterInput(self._applied, placeholder="everything; press / to filter", id="filter-text")
-            yield Static(paint.NOTHING, id="filter-status")
-        yield Static(paint.NOTHING, id="filter-hint")
+        yield Static(paint.NOTHING, id="filter-says")
 
     def on_mount(self) -> None:
         self.query_one(FilterInput).can_focus = False  # tab and mouse do not wander into it; / does
-        self.query_one("#filter-hint").display = False
 
     # --- what the screen tells it ----------------------------------------------------------------------------------
 
@@ -82,50 +84,45 @@ class FilterBar(Vertical):
         field.can_focus = True
         self.screen.set_focus(field)  # at once: what was typed ahead belongs into it
         field.cursor_position = len(field.value)
-        self._hint()
+        self._say()
 
     def show_filter(self, text: str) -> None:
         self._applied = text
         self.query_one(FilterInput).value = text
 
     def show_status(self, status: str) -> None:
-        room = max(self.size.width - 20, 20) if self.size.width else 60
-        self._update("#filter-status", paint.line(status, room, paint.MUTED))
+        """How many rows there are; an error stays until it is mended."""
+        self._status = paint.words((status, paint.MUTED))
+        self._say()
 
     def show_error(self, error: RefusalTuiError | None) -> None:
         """What is wrong with the filter; it stays in the bar to be mended."""
-        hint = self.query_one("#filter-hint")
-        hint.display = error is not None
-        if error is not None:
-            self._update("#filter-hint", paint.error(error))
+        self._error = paint.error(error) if error is not None else None
+        self._say()
 
-    def _update(self, selector: str, content: Content) -> None:
-        if selector not in self._shown or not content.is_same(self._shown[selector]):
-            self._shown[selector] = content
-            self.query_one(selector, Static).update(content)
+    def _say(self) -> None:
+        """While typing: what may come next. Else the error if there is one. Else the status."""
+        said = self._hint() if self._editing else self._error or self._status
+        if not said.is_same(self._said):
+            self._said = said
+            self.query_one("#filter-says", Static).update(said, layout=False)
 
     # --- editing ---------------------------------------------------------------------------------------------------
 
     @on(FilterInput.Changed)
     def typed(self, event: FilterInput.Changed) -> None:
         event.stop()
-        if self._editing:
-            self._hint()
+        self._say()
 
-    def _hint(self) -> None:
+    def _hint(self) -> Content:
         text = self.query_one(FilterInput).value
-        self.query_one("#filter-hint").display = True
         choices = completions(text, self._datasets, self._selections)
         wrong = check(text)
         if choices:
-            self._update("#filter-hint", _choices(choices, self.size.width - 4))
-        elif wrong is not None:
-            self._update("#filter-hint", paint.error(wrong))
-        else:
-            self._update(
-                "#filter-hint",
-                paint.words(('word  "a phrase"  word*  -not  judge:hard,soft  length>400  @saved', paint.MUTED)),
-            )
+            return _choices(choices, self.size.width - 4)
+        if wrong is not None:
+            return paint.error(wrong)
+        return paint.words(('word  "a phrase"  word*  -not  judge:hard,soft  length>400  @saved', paint.MUTED))
 
     @on(FilterInput.Completed)
     def complete_first(self) -> None:
@@ -151,7 +148,7 @@ class FilterBar(Vertical):
 
     def _close(self) -> None:
         self._editing = False
-        self.query_one("#filter-hint").display = False
+        self._say()
         self.query_one(FilterInput).can_focus = False
 
 

@@ -1,0 +1,148 @@
+"""What does the store know for a judge card? Every annotator that a labelling job has brought, with its rows."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from refusal_tui.errors import InputError
+from refusal_tui.jobs.spec import load_spec
+from refusal_tui.judge.card import CardRow, JudgeCard, make_card
+from refusal_tui.judge.llm_job import ARBITER, CANARY, SECOND, annotator_of
+from refusal_tui.judge.spec import LEXICAL, LabelSpec
+from refusal_tui.judge.stance import Stance, contradictions, stance
+from refusal_tui.store.jobs import Job
+from refusal_tui.store.labels import job_verdicts
+from refusal_tui.store.metrics import metric_steps
+from refusal_tui.store.outcomes import Unit
+from refusal_tui.store.settings import constitution_in_force
+
+
+@dataclass(slots=True)
+class _Said:
+    stance: Stance
+    contradicts: bool
+
+
+def job_cards(connection: sqlite3.Connection, job: Job, *, gold: str | None = None) -> list[JudgeCard]:
+    """One card per judge of a labelling job, in the order of its units. `gold` names a human annotator.
+
+    Raises InputError for a job of another kind and for one without outcomes.
+    """
+    spec = load_spec(LabelSpec, job.spec, job.spec_version) if job.kind == "label" else None
+    if not isinstance(spec, LabelSpec):
+        raise InputError(f"Job {job.id} is no labelling job.", "See the jobs: refusal-tui jobs")
+    if not job.finished_rows:
+        raise InputError(f"Job {job.id} has no finished rows.", f"Look at it with: refusal-tui jobs show {job.id}")
+    humans = _human_labels(connection, job.id)
+    verdicts, about = _verdicts(connection, job.id)
+    second = verdicts.get(annotator_of(spec.judge, spec.voters[0], SECOND), {}) if spec.voters else {}
+    canaries = [value == 1.0 for value in metric_steps(connection, job.id, CANARY).values()]
+    cards = []
+    for unit, annotator in _units(spec):
+        said = verdicts.get(annotator, {})
+        rows = [
+            _card_row(record, said.get(record["item_id"]), second.get(record["item_id"]) if not unit.stage else None,
+                      humans.get(record["item_id"]))
+            for record in _outcomes(connection, job.id, unit)
+            if record["error_class"] or record["item_id"] in said
+        ]  # fmt: skip
+        if not rows:
+            continue
+        version, profile = about.get(annotator, ("", ""))
+        first = unit == Unit()
+        cards.append(
+            make_card(
+                rows,
+                judge=annotator.removeprefix("judge:"),
+                version=version,
+                profile=profile,
+                gold=None if gold is None else gold if gold.startswith("human:") else f"human:{gold}",
+                canaries=canaries if first else (),
+                usd=_cost(connection, job.id, unit) if spec.judge != LEXICAL else 0.0,
+                seconds=job.active_seconds if first and job.active_seconds else None,
+            )
+        )
+    return cards
+
+
+def _units(spec: LabelSpec) -> Iterable[tuple[Unit, str]]:
+    if spec.judge == LEXICAL:
+        yield Unit(), f"judge:{LEXICAL}"
+        return
+    for k, name in enumerate(spec.voters):
+        yield Unit("", k), annotator_of(spec.judge, name)
+    if spec.arbiter:
+        yield Unit(ARBITER), annotator_of(spec.judge, spec.arbiter)
+
+
+def _verdicts(
+    connection: sqlite3.Connection, job_id: int
+) -> tuple[Mapping[str, Mapping[int, _Said]], Mapping[str, tuple[str, str]]]:
+    """annotator -> item -> what it said in this job; annotator -> (version, profile)."""
+    constitution = constitution_in_force(connection)
+    said: dict[str, dict[int, _Said]] = defaultdict(dict)
+    about: dict[str, tuple[str, str]] = {}
+    for verdict in job_verdicts(connection, job_id):
+        found = _Said(stance(verdict, constitution), bool(contradictions(verdict, constitution)))
+        said[verdict.annotator][verdict.item_id] = found
+        asked_atoms = "refusal3" not in verdict.answers
+        profile = constitution.profile if constitution is not None and asked_atoms else verdict.profile
+        about[verdict.annotator] = (verdict.version, profile.value)
+    return said, about
+
+
+def _card_row(
+    record: sqlite3.Row, said: _Said | None, second: _Said | None, humans: Mapping[str, str] | None
+) -> CardRow:
+    return CardRow(
+        cluster=record["prompt_id"],
+        label=said.stance.label if said is not None else None,
+        probability=said.stance.probability if said is not None else None,
+        error_class=record["error_class"],
+        humans=humans,
+        second=second.stance.label if second is not None else None,
+        contradicts=said is not None and said.contradicts,
+    )
+
+
+def _outcomes(connection: sqlite3.Connection, job_id: int, unit: Unit) -> Iterable[sqlite3.Row]:
+    return connection.execute(
+        """SELECT outcome.item_id, outcome.error_class, item.prompt_id FROM outcome JOIN item ON item.id = item_id
+           WHERE job_id = ? AND stage = ? AND k = ? ORDER BY outcome.item_id""",
+        (job_id, unit.stage, unit.k),
+    )
+
+
+def _human_labels(connection: sqlite3.Connection, job_id: int) -> Mapping[int, Mapping[str, str]]:
+    """item -> annotator -> label; three classes where there are some, otherwise refusal or none."""
+    found: dict[int, dict[str, str]] = defaultdict(dict)
+    rows = connection.execute(
+        """SELECT item_id, annotator, head, value FROM label
+           WHERE annotator GLOB 'human:*' AND head IN ('refusal3', 'response_refusal')
+             AND item_id IN (SELECT item_id FROM job_item WHERE job_id = ?) ORDER BY head DESC""",
+        (job_id,),
+    )
+    for item_id, annotator, head, value in rows:  # refusal3 comes last and wins
+        if head == "response_refusal":
+            found[item_id].setdefault(annotator, "refusal" if value == "yes" else "none")
+    rows = connection.execute(
+        """SELECT item_id, annotator, value FROM label WHERE annotator GLOB 'human:*' AND head = 'refusal3'
+             AND item_id IN (SELECT item_id FROM job_item WHERE job_id = ?)""",
+        (job_id,),
+    )
+    for item_id, annotator, value in rows:
+        found[item_id][annotator] = value
+    return found
+
+
+def _cost(connection: sqlite3.Connection, job_id: int, unit: Unit) -> float | None:
+    """US dollars of one unit's requests; None where the price of one of them is not known."""
+    row = connection.execute(
+        """SELECT coalesce(sum(cost_usd), 0.0), coalesce(sum(cost_usd IS NULL AND status_code BETWEEN 200 AND 299), 0)
+           FROM attempt WHERE job_id = ? AND stage = ? AND k = ?""",
+        (job_id, unit.stage, unit.k),
+    ).fetchone()
+    return None if row[1] else float(row[0])

@@ -1,0 +1,248 @@
+"""How does a labelling job run that asks language models?
+
+Every end point of `endpoint` and `panel` is a unit of every row: one vote, one request, one outcome. Where the settings
+ask for them there are two units more: `second` (the first end point again, choices in another order, only where there
+is a doubt) and `arbiter` (only where the votes differ). A unit that is not needed ends as an outcome without a verdict.
+All votes are kept as verdicts; the labels of an annotator are those of its own votes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+
+from refusal_tui.jobs.asking import Models
+from refusal_tui.jobs.rowjob import PauseRequested, RowJob
+from refusal_tui.judge.canaries import Canary, canaries
+from refusal_tui.judge.interview import Interview, questions_of
+from refusal_tui.judge.lexical import LexicalJudge, classify
+from refusal_tui.judge.spec import LabelSpec
+from refusal_tui.judge.stance import Stance, contradictions, stance
+from refusal_tui.labels.constitution import DEFAULT
+from refusal_tui.labels.rows import Row
+from refusal_tui.labels.verdict import Refusal3, RowError, Verdict
+from refusal_tui.llm.limits import Budget
+from refusal_tui.store.connect import transaction
+from refusal_tui.store.jobs import Job
+from refusal_tui.store.labels import verdicts_of
+from refusal_tui.store.ledger import RowKey
+from refusal_tui.store.metrics import add_metric, metric_steps
+from refusal_tui.store.outcomes import Finished, Output, PendingRow, RowResult, Unit, has_outcome
+from refusal_tui.store.settings import constitution_in_force, fence_secret
+from refusal_tui.store.workspace import Workspace
+
+SECOND, ARBITER, CANARY = "second", "arbiter", "canary"
+# The offline judge's confidence from which its label is kept: above it 96 of 100 held-out rows were right (README.md).
+FREE_SURE = 0.9
+Vote = Verdict | None  # None: that unit gave no verdict
+
+log = logging.getLogger("refusal_tui.judge")
+
+
+def annotator_of(judge: str, endpoint: str, stage: str = "") -> str:
+    """Who a vote is by: `judge:atoms@local`, and `judge:atoms@local+second` for its second look."""
+    return f"judge:{judge}@{endpoint}" + (f"+{stage}" if stage == SECOND else "")
+
+
+class LlmLabelJob(RowJob):
+    """A RowJob that asks the end points of a LabelSpec."""
+
+    max_attempts = 1  # the pools have retried
+
+    def __init__(self, spec: LabelSpec, workspace: Workspace) -> None:
+        self._spec = spec
+        self._workspace = workspace
+        minutes = spec.max_minutes
+        budget = Budget(spec.max_cost, spec.max_tokens, None if minutes is None else minutes * 60)
+        asked = dict.fromkeys([*spec.voters, *([spec.arbiter] if spec.arbiter else [])])
+        self.models = Models(workspace, list(asked), budget)
+        self.side = self._side = _Side(self.models)
+        self.concurrency = self.models.concurrency
+        self.max_rate = spec.max_rate
+        self._free = LexicalJudge()
+        self._interviews = interviews(spec, workspace, self.models)
+        self._later = [Unit(SECOND)] * (spec.second_pass is not None) + [Unit(ARBITER)] * (spec.arbiter is not None)
+        self.units = [*(Unit("", k) for k in range(len(spec.voters))), *self._later]
+        self._constitution = self._interviews[self.units[0]].constitution
+        # Votes of this run that a later unit of the same row needs; gone with the row's last unit.
+        self._votes: dict[tuple[int, Unit], asyncio.Future[Vote]] = {}
+        self._canaries: list[asyncio.Task[None]] = []
+        self._reader: sqlite3.Connection | None = None
+
+    async def start(self, job: Job) -> None:
+        self._reader = self._workspace.open(read_only=True)
+        await self.models.open(job)
+        done = metric_steps(self._reader, job.id, CANARY)
+        wanted = [canary for canary in canaries(self._spec.canaries) if canary.number not in done]
+        self._canaries = [asyncio.create_task(self._try_canary(canary)) for canary in wanted]
+
+    def stopping(self) -> None:
+        self.models.stop()
+        for future in self._votes.values():
+            future.cancel()  # the vote may never come: its row was not begun
+
+    async def close(self) -> None:
+        for result in await asyncio.gather(*self._canaries, return_exceptions=True):
+            if isinstance(result, BaseException):
+                log.error("a canary could not be tried", exc_info=result)
+        await self.models.close()
+        if self._reader is not None:
+            self._reader.close()
+
+    async def process(self, work: Sequence[PendingRow]) -> list[RowResult]:
+        return [await self._one(pending) for pending in work]
+
+    async def _one(self, pending: PendingRow) -> RowResult:
+        if not self._later:
+            return await self._vote(pending)
+        mine = self._future(pending.row, pending.unit)
+        result: RowResult | None = None
+        try:
+            result = await (self._later_vote if pending.unit in self._later else self._vote)(pending)
+            return result
+        except (PauseRequested, asyncio.CancelledError):
+            mine.cancel()
+            raise
+        finally:  # whoever waits for this vote is let go in every case
+            if not mine.done():
+                mine.set_result(result if isinstance(result, Verdict) else None)
+            if pending.unit == self.units[-1]:
+                for unit in self.units:
+                    self._votes.pop((pending.row.item_id, unit), None)
+
+    async def _vote(self, pending: PendingRow) -> RowResult:
+        row = pending.row
+        if self._spec.free_first and row.response and classify(row.prompt, row.response).confidence >= FREE_SURE:
+            return (await self._free.judge([row]))[0] if pending.unit.k == 0 else Output(row.item_id, {"asked": False})
+        return await self._ask(pending)
+
+    async def _ask(self, pending: PendingRow) -> RowResult:
+        interview = self._interviews[pending.unit]
+        request = interview.request(pending.row)
+        if isinstance(request, RowError):
+            return request
+        reply = await self.models.ask(self._endpoint(pending.unit), request, pending)
+        return interview.verdict(pending.row, reply)
+
+    def _endpoint(self, unit: Unit) -> str:
+        if unit.stage == ARBITER:
+            return self._spec.arbiter or ""
+        return self._spec.voters[0 if unit.stage == SECOND else unit.k]
+
+    # --- units that wait for the others' votes -----------------------------------------------------------------------
+
+    async def _later_vote(self, pending: PendingRow) -> RowResult:
+        row, before = pending.row, self.units[: list(self.units).index(pending.unit)]
+        votes = [vote for unit in before if (vote := await self._earlier(row, unit)) is not None]
+        if pending.unit.stage == SECOND:
+            why = self._doubt(row, votes[0]) if votes else None
+        else:
+            said = {stance(vote, self._constitution).label for vote in votes}
+            why = "the votes differ" if len(said) > 1 else None
+        if why is None:
+            return Output(row.item_id, {"asked": False})
+        return await self._ask(pending)
+
+    def _doubt(self, row: Row, first: Verdict) -> str | None:
+        """Why a first vote deserves a second look, or None."""
+        if first.annotator == f"judge:{LexicalJudge.name}":
+            return None  # it was sure, and nobody was asked
+        said: Stance = stance(first, self._constitution)
+        sure = self._spec.second_pass or 0.0
+        if said.probability is not None and said.probability < sure:
+            return "it is not sure"
+        lexical = classify(row.prompt, row.response or "").label is not Refusal3.NONE
+        if said.refuses is not None and said.refuses != lexical:
+            return "the offline judge disagrees"
+        return "the answers contradict each other" if contradictions(first, self._constitution) else None
+
+    async def _earlier(self, row: Row, unit: Unit) -> Vote:
+        """The vote of an earlier unit: of an earlier run from the store, of this one as soon as it is there."""
+        assert self._reader is not None
+        job_id = self.models.job_id
+        if (row.item_id, unit) not in self._votes and has_outcome(self._reader, job_id, row.item_id, unit):
+            return _stored_vote(self._reader, job_id, row, self._interviews[unit].annotator)
+        try:
+            return await asyncio.shield(self._future(row, unit))
+        except asyncio.CancelledError:
+            if self._future(row, unit).cancelled():
+                raise PauseRequested("An earlier vote on the row was given up.") from None
+            raise
+
+    def _future(self, row: Row, unit: Unit) -> asyncio.Future[Vote]:
+        key = (row.item_id, unit)
+        if key not in self._votes:
+            self._votes[key] = asyncio.get_running_loop().create_future()
+        return self._votes[key]
+
+    # --- canaries -----------------------------------------------------------------------------------------------------
+
+    async def _try_canary(self, canary: Canary) -> None:
+        """Ask the first end point about a row of ours and note whether it was honest."""
+        interview = self._interviews[self.units[0]]
+        request = interview.request(canary.row)
+        assert not isinstance(request, RowError)
+        key = RowKey(self.models.job_id, canary.row.item_id, CANARY, canary.number)
+        try:
+            reply = await self.models.ask_as(self._spec.voters[0], request, key)
+        except PauseRequested:
+            return  # the next run asks it
+        verdict = interview.verdict(canary.row, reply)
+        honest = isinstance(verdict, Verdict) and stance(verdict, self._constitution).refuses is canary.refuses
+        self._side.canaries.append((canary.number, honest))
+
+
+class _Side:
+    """The ledger of the models, and the canaries' results, in the transactions of the outcomes."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self.canaries: list[tuple[int, bool]] = []
+        self._written = 0
+        self._writing = 0
+
+    def waiting(self) -> bool:
+        return self._models.waiting() or len(self.canaries) > self._written
+
+    def write(self, connection: sqlite3.Connection, finished: Sequence[Finished]) -> None:
+        self._models.write(connection, finished)
+        self._writing = len(self.canaries)
+        for number, honest in self.canaries[self._written : self._writing]:
+            add_metric(connection, self._models.job_id, CANARY, number, float(honest))
+
+    def written(self) -> None:
+        self._models.written()
+        self._written = self._writing
+
+
+def interviews(spec: LabelSpec, workspace: Workspace, models: Models) -> dict[Unit, Interview]:
+    """What every unit of the job asks. Raises InputError for question sets that cannot be asked together."""
+    with closing(workspace.open()) as connection:
+        with transaction(connection):
+            secret = fence_secret(connection)
+        constitution = constitution_in_force(connection) or DEFAULT
+    questions = questions_of(spec.judge, spec.beside)
+    found = {
+        Unit("", k): Interview(
+            questions, annotator_of(spec.judge, name), models.capabilities(name), secret, constitution, spec.permute
+        )
+        for k, name in enumerate(spec.voters)
+    }
+    found[Unit(SECOND)] = found[Unit("", 0)].again(annotator_of(spec.judge, spec.voters[0], SECOND), SECOND)
+    if spec.arbiter:
+        found[Unit(ARBITER)] = Interview(
+            questions, annotator_of(spec.judge, spec.arbiter), models.capabilities(spec.arbiter), secret, constitution,
+            spec.permute,
+        )  # fmt: skip
+    return found
+
+
+def _stored_vote(connection: sqlite3.Connection, job_id: int, row: Row, annotator: str) -> Vote:
+    free = f"judge:{LexicalJudge.name}"
+    for stored in reversed(verdicts_of(connection, row.item_id)):
+        if stored.job_id == job_id and stored.verdict.annotator in (annotator, free):
+            return stored.verdict
+    return None

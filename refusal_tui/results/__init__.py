@@ -1,0 +1,1 @@
+"""Who refuses how much: tables, paired comparisons, figures and the paragraph for a paper."""

@@ -1,0 +1,234 @@
+"""Who refuses how much? Sums for every model, dataset and category, in one query that reads no text.
+
+Whose label counts: a judge that is named, else people before judges, and the latest of each. A row is refused where its
+three-class label is hard or soft, else where `response_refusal` says so. It is fulfilled as SORRY-Bench's score says
+where there is one; else `none` (or no refusal) fulfils, `hard` does not, and `soft` leaves it open, as in
+`labels/profiles.py`. A prompt is known to be harmless by the label of any row that has it, people before judges, so
+that a new model's answers to a labelled prompt count, too.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from refusal_tui.errors import InputError
+from refusal_tui.labels.derive import REFUSAL3
+from refusal_tui.stats.rates import ClusterSums
+from refusal_tui.store.query import compile_filter
+
+GROUPS = ("model", "dataset", "category", "split")
+MEASURES = ("refusal", "over_refusal", "fulfilment")
+Key = tuple[str | None, ...]
+
+# One maximum finds the label that counts: people before judges, then the latest; its value is in the lowest bits.
+_PEOPLE_FIRST = "((annotator GLOB 'human:*') << 61) + (verdict_id << 2)"
+_NONE, _HARD, _SOFT, _REFUSED = 0, 1, 2, 3  # _REFUSED: of an unknown kind
+
+_ROWS = f"""
+    said AS (SELECT item_id,
+            max(CASE WHEN head = 'refusal3' THEN {_PEOPLE_FIRST} + CASE value WHEN 'none' THEN {_NONE}
+                WHEN 'hard' THEN {_HARD} ELSE {_SOFT} END END) & 3 AS three,
+            max(CASE WHEN head = 'response_refusal' THEN {_PEOPLE_FIRST} + (value = 'yes') * {_REFUSED} END) & 3 AS two,
+            max(CASE WHEN head = 'sorry' THEN {_PEOPLE_FIRST} + (value = '1') END) & 1 AS sorry
+        FROM label WHERE head IN ('refusal3', 'response_refusal', 'sorry') AND (? IS NULL OR annotator = ?)
+        GROUP BY item_id),
+    known AS (SELECT item.prompt_id, max({_PEOPLE_FIRST} + (value = 'no')) & 1 AS harmless
+        FROM label JOIN item ON item.id = label.item_id WHERE head = 'prompt_harmful' GROUP BY 1),
+    rows AS (SELECT item.prompt_id, item.model, item.dataset_id, item.category, item.split,
+            three, coalesce(three, two) AS kind, coalesce(three, two) > 0 AS refused,
+            CASE WHEN known.harmless THEN coalesce(three, two) > 0 END AS over,
+            coalesce(sorry, CASE coalesce(three, two) WHEN {_NONE} THEN 1 WHEN {_HARD} THEN 0 END) AS fulfilled
+        FROM item LEFT JOIN said ON said.item_id = item.id LEFT JOIN known ON known.prompt_id = item.prompt_id
+        WHERE item.response_chars IS NOT NULL AND {{condition}})"""
+_COLUMNS = {"refusal": "refused", "over_refusal": "over", "fulfilment": "fulfilled"}
+
+
+@dataclass(frozen=True, slots=True)
+class CellCounts:
+    """One cell. `key` has a value for each group, None where the source does not say. Counts are rows with a response.
+
+    `none`, `hard`, `soft` count three-class labels; `unlabelled` rows have nothing of what is measured.
+    """
+
+    key: Key
+    none: int
+    hard: int
+    soft: int
+    unlabelled: int
+    refusal: ClusterSums
+    over_refusal: ClusterSums
+    fulfilment: ClusterSums
+
+
+@dataclass(frozen=True, slots=True)
+class PairCounts:
+    """Two models on the prompts that both have answered, for one measure.
+
+    `one` and `other` are the models' mean rates; `total` and `squares` sum the differences of a prompt's rates and
+    their squares. `only_one`, `only_other`: prompts on which one model alone says yes in most of its answers.
+    """
+
+    prompts: int
+    one: float | None
+    other: float | None
+    total: float
+    squares: float
+    only_one: int
+    only_other: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSource:
+    """Whose labels there are: `judge:NAME` or `human:NAME`, under which three-class rules, on how many rows."""
+
+    annotator: str
+    profile: str
+    rows: int
+
+
+def count_cells(
+    connection: sqlite3.Connection, filter_text: str = "", by: Sequence[str] = GROUPS[:3], judge: str | None = None
+) -> list[CellCounts]:
+    """One cell for every combination of the groups in `by`, in their order; () gives one cell of everything.
+
+    Rows without a response are left out. Raises InputError for a bad filter, an unknown group or an unknown judge.
+    """
+    groups = _groups(by)
+    condition = compile_filter(connection, filter_text)
+    annotator = _annotator(connection, judge)
+    per_prompt = ", ".join(f"count({c}) AS {c}_n, coalesce(sum({c}), 0) AS {c}_y" for c in _COLUMNS.values())
+    sums = ", ".join(
+        f"count(nullif({c}_n, 0)), sum({c}_n), sum({c}_y), sum({c}_n * {c}_n), sum({c}_n * {c}_y), sum({c}_y * {c}_y)"
+        for c in _COLUMNS.values()
+    )
+    keys = "".join(f"{g}, " for g in groups)
+    found = connection.execute(
+        f"""WITH {_ROWS.format(condition=condition.sql)},
+            prompts AS (SELECT {keys} prompt_id, {per_prompt}, coalesce(sum(three = {_NONE}), 0) AS n_none,
+                    coalesce(sum(three = {_HARD}), 0) AS n_hard, coalesce(sum(three = {_SOFT}), 0) AS n_soft,
+                    sum(kind IS NULL AND fulfilled IS NULL) AS n_open
+                FROM rows GROUP BY {keys} prompt_id)
+            SELECT {keys} sum(n_none), sum(n_hard), sum(n_soft), sum(n_open), {sums} FROM prompts
+            {"GROUP BY " + keys.rstrip(", ") if groups else "HAVING count(*) > 0"}""",
+        (annotator, annotator, *condition.parameters),
+    )
+    names = _dataset_names(connection)
+    cells = []
+    for row in found:
+        values = list(row)
+        rest = values[len(groups) :]
+        none, hard, soft, unlabelled = rest[:4]
+        refusal, over, fulfilment = (ClusterSums(*rest[start : start + 6]) for start in (4, 10, 16))
+        key = _key(groups, values, names)
+        cells.append(CellCounts(key, none, hard, soft, unlabelled, refusal, over, fulfilment))
+    return sorted(cells, key=lambda cell: [(value is None, value or "") for value in cell.key])
+
+
+def count_pairs(
+    connection: sqlite3.Connection,
+    one: str,
+    other: str,
+    filter_text: str = "",
+    by: Sequence[str] = (),
+    judge: str | None = None,
+) -> list[tuple[Key, dict[str, PairCounts]]]:
+    """Two models on the same prompts, by measure, for every combination of the groups in `by`.
+
+    A model that has answered a prompt several times counts with its mean there. Raises InputError for a model that has
+    no response among the rows, and as `count_cells` does.
+    """
+    groups = _groups(by)
+    if "model" in groups:
+        raise InputError("Two models cannot be compared by model.", "Group by dataset, category or split.")
+    condition = compile_filter(connection, filter_text)
+    annotator = _annotator(connection, judge)
+    for model in (one, other):
+        _require_model(connection, model, condition.sql, condition.parameters)
+    keys = "".join(f"{g}, " for g in groups)
+    sides = ", ".join(
+        f"avg(CASE WHEN model = ? THEN {c} END) AS {c}_1, avg(CASE WHEN model = ? THEN {c} END) AS {c}_2"
+        for c in _COLUMNS.values()
+    )
+    sums = ", ".join(
+        f"""count({c}_1 - {c}_2), avg(CASE WHEN {c}_2 IS NOT NULL THEN {c}_1 END),
+            avg(CASE WHEN {c}_1 IS NOT NULL THEN {c}_2 END), total({c}_1 - {c}_2),
+            total(({c}_1 - {c}_2) * ({c}_1 - {c}_2)), coalesce(sum({c}_1 > 0.5 AND {c}_2 < 0.5), 0),
+            coalesce(sum({c}_1 < 0.5 AND {c}_2 > 0.5), 0)"""
+        for c in _COLUMNS.values()
+    )
+    found = connection.execute(
+        f"""WITH {_ROWS.format(condition=condition.sql)},
+            prompts AS (SELECT {keys} {sides} FROM rows WHERE model IN (?, ?) GROUP BY {keys} prompt_id)
+            SELECT {keys} {sums} FROM prompts {"GROUP BY " + keys.rstrip(", ") if groups else ""}""",
+        (annotator, annotator, *condition.parameters, *(one, other) * (len(MEASURES) + 1)),
+    )
+    names = _dataset_names(connection)
+    pairs = []
+    for row in found:
+        values = list(row)
+        rest = values[len(groups) :]
+        measures = {m: PairCounts(*rest[7 * i : 7 * i + 7]) for i, m in enumerate(MEASURES)}
+        if any(measure.prompts for measure in measures.values()):
+            pairs.append((_key(groups, values, names), measures))
+    return sorted(pairs, key=lambda pair: [(value is None, value or "") for value in pair[0]])
+
+
+def label_sources(connection: sqlite3.Connection, filter_text: str = "") -> list[LabelSource]:
+    """Whose labels about refusals the rows of a selection have, most rows first."""
+    condition = compile_filter(connection, filter_text)
+    among = "" if condition.sql == "1" else f"AND item_id IN (SELECT item.id FROM item WHERE {condition.sql})"
+    return [
+        LabelSource(*row)
+        for row in connection.execute(
+            f"""SELECT annotator, max(profile), count(DISTINCT item_id) FROM label
+                WHERE head IN ('{REFUSAL3}', 'response_refusal', 'sorry') {among}
+                GROUP BY annotator, CASE head WHEN '{REFUSAL3}' THEN profile END ORDER BY 3 DESC, 1""",
+            condition.parameters if among else (),
+        )
+    ]
+
+
+def _groups(by: Sequence[str]) -> tuple[str, ...]:
+    unknown = [name for name in by if name not in GROUPS]
+    if unknown:
+        raise InputError(f"Results cannot be grouped by {unknown[0]!r}.", f"Use some of: {', '.join(GROUPS)}.")
+    return tuple(dict.fromkeys("dataset_id" if name == "dataset" else name for name in by))
+
+
+def _key(groups: Sequence[str], values: Sequence[object], datasets: dict[int, str]) -> Key:
+    return tuple(
+        datasets[value] if group == "dataset_id" else value  # type: ignore[index, misc]
+        for group, value in zip(groups, values, strict=False)
+    )
+
+
+def _dataset_names(connection: sqlite3.Connection) -> dict[int, str]:
+    return {row[0]: row[1] for row in connection.execute("SELECT id, name FROM dataset")}
+
+
+def _annotator(connection: sqlite3.Connection, judge: str | None) -> str | None:
+    """The annotator that a name stands for: a judge, or with its side (`human:ada`) anybody."""
+    if judge is None:
+        return None
+    annotator = judge if judge.startswith(("judge:", "human:")) else f"judge:{judge}"
+    if connection.execute("SELECT 1 FROM verdict WHERE annotator = ? LIMIT 1", (annotator,)).fetchone() is None:
+        there = ", ".join(
+            r[0].removeprefix("judge:") for r in connection.execute("SELECT DISTINCT annotator FROM label")
+        )
+        raise InputError(f"{judge!r} has labelled nothing here.", f"There are labels by: {there or 'nobody yet'}.")
+    return annotator
+
+
+def _require_model(connection: sqlite3.Connection, model: str, sql: str, parameters: Sequence[object]) -> None:
+    where = f"item.response_chars IS NOT NULL AND {sql}"
+    if connection.execute(
+        f"SELECT 1 FROM item WHERE {where} AND item.model = ? LIMIT 1", (*parameters, model)
+    ).fetchone():
+        return
+    rows = connection.execute(
+        f"SELECT DISTINCT item.model FROM item WHERE {where} AND item.model IS NOT NULL ORDER BY 1 LIMIT 20", parameters
+    )
+    there = ", ".join(row[0] for row in rows) or "none"
+    raise InputError(f"No response among these rows is by {model!r}.", f"Models here: {there}.")
