@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 @json_option
 @pass_session
 def score(
-    session: Session, file: Path, judge_name: str, endpoint: str | None, gold: str, prompt_field: str, response_field: str,
-    cluster: str | None, by: str | None, any_refusal: bool, as_json: bool,
+    session: Session, file: Path, judge_name: str, endpoint: str | None, gold: str, prompt_field: str,
+    response_field: str, cluster: str | None, by: str | None, any_refusal: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Measure a judge against the human labels of FILE (JSONL, JSON or CSV). An offline judge needs no workspace.
 

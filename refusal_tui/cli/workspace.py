@@ -29,7 +29,9 @@ def init(session: Session, folder: Path | None, group: str | None) -> None:
 
 
 @click.command()
-@click.option("--deep", is_flag=True, help="Also read every artifact and compare its checksum.")
+@click.option(
+    "--deep", is_flag=True, help="Also compare every artifact with its checksum and the search index with every text."
+)
 @json_option
 @pass_session
 def doctor(session: Session, deep: bool, as_json: bool) -> int:

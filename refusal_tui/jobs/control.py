@@ -41,6 +41,7 @@ def submit(
     spec.check()
     lane = spec.lane() or kind.lane.name
     with closing(workspace.open()) as connection:
+        spec.check_in(connection)
         ids = None
         if kind.selects:
             ids = select_ids(connection, selection)

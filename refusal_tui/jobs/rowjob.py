@@ -30,8 +30,17 @@ from refusal_tui.jobs.writer import (
     unspill,
 )
 from refusal_tui.labels.verdict import ErrorClass, RowError
-from refusal_tui.store.jobs import FencedError, Job, JobState, get_job, set_units
-from refusal_tui.store.outcomes import ONE_UNIT, Finished, PendingRow, RowResult, Unit, commit_group, pending_rows
+from refusal_tui.store.jobs import FencedError, Job, JobState, get_job
+from refusal_tui.store.outcomes import (
+    ONE_UNIT,
+    Finished,
+    PendingRow,
+    RowResult,
+    Unit,
+    commit_group,
+    pending_rows,
+    set_units,
+)
 from refusal_tui.store.workspace import Workspace
 
 PAGE = 256  # positions looked at in one query; their texts are in memory together

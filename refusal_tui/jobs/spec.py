@@ -6,6 +6,7 @@ A setting is written once: its type, default, bounds and help text live in the m
 from __future__ import annotations
 
 import shlex
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -37,6 +38,9 @@ class JobSpec(BaseModel):
 
     def check(self) -> None:
         """What must hold when the job is submitted (a free folder, an existing file). Raises SpecError."""
+
+    def check_in(self, connection: sqlite3.Connection) -> None:
+        """What must hold in the workspace when the job is submitted (an end point that exists). Raises InputError."""
 
     def lane(self) -> str | None:
         """The lane of a job with these settings, where it is not that of its kind."""

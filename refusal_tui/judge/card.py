@@ -128,7 +128,7 @@ def _most_labels(rows: Sequence[CardRow]) -> str | None:
 
 
 def _compared(row: CardRow, gold: str | None) -> Compared | None:
-    """The row beside its gold label. A row on which the judge failed counts as wrong; one without a response is none."""
+    """The row beside its gold label. A failure of the judge counts as wrong; rows without a response do not count."""
     human = (row.humans or {}).get(gold or "")
     if human is None or row.error_class == "no_response":
         return None

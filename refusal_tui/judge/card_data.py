@@ -122,19 +122,14 @@ def _human_labels(connection: sqlite3.Connection, job_id: int) -> Mapping[int, M
     rows = connection.execute(
         """SELECT item_id, annotator, head, value FROM label
            WHERE annotator GLOB 'human:*' AND head IN ('refusal3', 'response_refusal')
-             AND item_id IN (SELECT item_id FROM job_item WHERE job_id = ?) ORDER BY head DESC""",
-        (job_id,),
-    )
-    for item_id, annotator, head, value in rows:  # refusal3 comes last and wins
-        if head == "response_refusal":
-            found[item_id].setdefault(annotator, "refusal" if value == "yes" else "none")
-    rows = connection.execute(
-        """SELECT item_id, annotator, value FROM label WHERE annotator GLOB 'human:*' AND head = 'refusal3'
              AND item_id IN (SELECT item_id FROM job_item WHERE job_id = ?)""",
         (job_id,),
     )
-    for item_id, annotator, value in rows:
-        found[item_id][annotator] = value
+    for item_id, annotator, head, value in rows:
+        if head == "refusal3":
+            found[item_id][annotator] = value
+        else:
+            found[item_id].setdefault(annotator, "refusal" if value == "yes" else "none")
     return found
 
 

@@ -13,8 +13,9 @@ from refusal_tui.text.safe import safe_text, shorten
 def render_card(card: JudgeCard) -> str:
     """The card as text, without a line end at the end."""
     failed = sum(card.errors.values())
+    name = safe_text(card.judge, newlines=False)
     lines = [
-        f"judge {safe_text(card.judge, newlines=False)}, questions {card.version or '-'}, profile {card.profile or '-'}",
+        f"judge {name}, questions {card.version or '-'}, profile {card.profile or '-'}",
         f"asked about {card.asked:,} rows, {card.asked - failed:,} answered",
     ]
     lines += [f"  {count:,} without an answer: {name}" for name, count in card.errors.items()]

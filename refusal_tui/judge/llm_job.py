@@ -35,7 +35,7 @@ from refusal_tui.store.settings import constitution_in_force, fence_secret
 from refusal_tui.store.workspace import Workspace
 
 SECOND, ARBITER, CANARY = "second", "arbiter", "canary"
-# The offline judge's confidence from which its label is kept: above it 96 of 100 held-out rows were right (README.md).
+# The offline judge's confidence from which its label is kept: above it 96 of 100 held-out rows were right.
 FREE_SURE = 0.9
 Vote = Verdict | None  # None: that unit gave no verdict
 

@@ -146,9 +146,9 @@ def score_rows(
     """Let `judge` answer every record that has a gold label, and compare.
 
     `gold`, `prompt`, `response`, `cluster` (default: the prompt) and `by` name fields of the records; `gold.py` says
-    what the gold field may hold. With `any_refusal`, and for a judge that gives two classes, only the two-class question is
-    scored. `constitution`: under which atoms become labels. Raises InputError for a
-    field that no record has, a response that is not text, and gold values that are not known.
+    what the gold field may hold. With `any_refusal`, and for a judge of two classes, only the two-class question is
+    scored. `constitution`: under which atoms become labels. Raises InputError for a field that no record has, a
+    response that is not text, and gold values that are not known.
     """
     rows = list(records)
     cluster = cluster or prompt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field
@@ -28,7 +29,7 @@ class LabelSpec(JobSpec):
     )
     endpoint: str | None = Field(None, description="the language model that judges (refusal-tui endpoint list)")
     questions: str = Field(
-        "style,harms,topics", description="what the judge 'atoms' is asked beside the atoms, comma-separated"
+        "style,harms,topics", description="what 'atoms' is asked beside the atoms, comma-separated, or 'none'"
     )
     permute: bool = Field(False, description="put the choices in another order for every row")
     panel: str = Field("", description="more end points, comma-separated, that give a vote of their own on every row")
@@ -62,6 +63,16 @@ class LabelSpec(JobSpec):
         if needless:
             raise SpecError(dict.fromkeys(needless, "is for judges that ask a language model"))
 
+    def check_in(self, connection: sqlite3.Connection) -> None:
+        if self.judge == LEXICAL:
+            return
+        from refusal_tui.judge.interview import questions_of
+        from refusal_tui.store.endpoints import get_endpoint
+
+        questions_of(self.judge, self.beside)
+        for name in [*self.voters, *([self.arbiter] if self.arbiter else [])]:
+            get_endpoint(connection, name)
+
     def title(self) -> str:
         return f"label with {self.judge}" + (f" by {', '.join(self.voters)}" if self.judge != LEXICAL else "")
 
@@ -77,4 +88,4 @@ class LabelSpec(JobSpec):
     @property
     def beside(self) -> str:
         """The question sets asked in the same request as the judge's own."""
-        return self.questions if self.judge == "atoms" else ""
+        return self.questions if self.judge == "atoms" and self.questions != "none" else ""

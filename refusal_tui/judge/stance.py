@@ -16,10 +16,6 @@ _TELLING: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "or_bench": (frozenset({"direct_refusal", "indirect_refusal"}), frozenset({"direct_answer"})),
     "sorry": (frozenset({"0"}), frozenset({"1"})),
 }
-TELLING_JUDGES = frozenset(
-    {"atoms", "wildguard", "sorry-bench", "xstest", "roberta", "strongreject", "refusal-strict", "refusal-lenient",
-     "or-bench"}
-)  # fmt: skip
 
 
 class Stance(NamedTuple):

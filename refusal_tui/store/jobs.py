@@ -330,22 +330,6 @@ def claim_job(
     return job
 
 
-def set_units(connection: sqlite3.Connection, job: Job, units: int) -> Job:
-    """Record how many outcomes every item of this job has; returns the job as it is then.
-
-    A job that already has outcomes keeps them: units may be added between runs, and those are still to do.
-    """
-    if units == job.units or job.total is None:
-        return job
-    with transaction(connection):
-        beat(connection, job)
-        connection.execute(
-            "UPDATE job SET units = ?, total = ?, cursor = 0 WHERE id = ?",
-            (units, (job.n_items or 0) * units, job.id),
-        )
-    return get_job(connection, job.id)
-
-
 def beat(connection: sqlite3.Connection, job: Job) -> Wish | None:
     """Prove life and learn what is wished; the caller holds the transaction. Raises FencedError when taken over."""
     row = connection.execute("SELECT run, state, wish FROM job WHERE id = ?", (job.id,)).fetchone()

@@ -17,8 +17,8 @@ from refusal_tui.labels.rows import ItemId, Row
 from refusal_tui.labels.verdict import ErrorClass, RowError, Verdict
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.encoding import select_in, storable_json, storable_or_none
-from refusal_tui.store.items import fetch_rows
 from refusal_tui.store.events import add_event
+from refusal_tui.store.items import fetch_rows
 from refusal_tui.store.jobs import Job, Wish, beat, get_job
 from refusal_tui.store.labels import add_verdicts
 
@@ -68,6 +68,22 @@ class PendingRow:
 
 # Commits something of the job's own beside its outcomes, in the same transaction.
 AlsoCommit = Callable[[sqlite3.Connection, Sequence[Finished]], None]
+
+
+def set_units(connection: sqlite3.Connection, job: Job, units: int) -> Job:
+    """Record how many outcomes every item of this job has; returns the job as it is then.
+
+    A job that already has outcomes keeps them: units may be added between runs, and those are still to do.
+    """
+    if units == job.units or job.total is None:
+        return job
+    with transaction(connection):
+        beat(connection, job)
+        connection.execute(
+            "UPDATE job SET units = ?, total = ?, cursor = 0 WHERE id = ?",
+            (units, (job.n_items or 0) * units, job.id),
+        )
+    return get_job(connection, job.id)
 
 
 def pending_rows(

@@ -8,7 +8,6 @@ import pytest
 
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.jobs import JobState
-from refusal_tui.text.hostile import HOSTILE
 from refusal_tui.text.safe import cell_width
 from refusal_tui.tui.screens.browse import BrowseScreen
 from refusal_tui.tui.screens.home import HomeScreen
@@ -17,6 +16,7 @@ from refusal_tui.tui.screens.jobs import JobsScreen
 from refusal_tui.tui.screens.new_job import NewJobScreen
 from refusal_tui.tui.widgets.line_list import LineList
 from tests.tui.conftest import SIZES, settle
+from tests.tui.hostile_cases import hostile_cases
 from tests.tui.job_rows import add_job, change_job, one_of_each
 
 
@@ -107,7 +107,7 @@ async def test_labels_that_arrive_are_counted(workspace, open_app) -> None:
         assert "30 labelled by a judge" in text_of(pilot)
 
 
-@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda hostile: hostile.name)
+@pytest.mark.parametrize("hostile", hostile_cases())
 async def test_hostile_names_are_shown_and_obeyed_by_nobody(workspace, open_app, hostile) -> None:
     with closing(workspace.open()) as connection, transaction(connection):
         text = hostile.text.encode("utf-8", "backslashreplace").decode()

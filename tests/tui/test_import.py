@@ -11,7 +11,6 @@ import pytest
 
 from refusal_tui.store.browse import count_items
 from refusal_tui.store.jobs import JobState
-from refusal_tui.text.hostile import HOSTILE
 from refusal_tui.tui.screens.import_data import ImportScreen
 from refusal_tui.tui.screens.job import JobScreen
 from refusal_tui.tui.state.import_data import Look, PlanView, PreviewRow
@@ -20,6 +19,7 @@ from refusal_tui.tui.widgets.line_list import LineList
 from refusal_tui.tui.widgets.spec_form import Remark
 from tests.support.processes import Runner
 from tests.tui.conftest import SIZES, settle
+from tests.tui.hostile_cases import hostile_cases
 from tests.tui.live import until
 
 PLAN = PlanView(
@@ -134,7 +134,7 @@ async def test_leaving_while_the_look_runs_ends_it(workspace, open_app, runner, 
         await settle(pilot)
 
 
-@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda hostile: hostile.name)
+@pytest.mark.parametrize("hostile", hostile_cases())
 async def test_a_hostile_source_does_no_harm(workspace, open_app, hostile) -> None:
     text = hostile.text
     plan = PlanView(text, text, text, 3, text, (text,), (text,), (text,), (PreviewRow(text, text),))

@@ -10,10 +10,10 @@ from refusal_tui.store.artifacts import add_artifact
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.events import add_event
 from refusal_tui.store.jobs import JobState
-from refusal_tui.text.hostile import HOSTILE
 from refusal_tui.tui.screens.browse import BrowseScreen
 from refusal_tui.tui.widgets.line_list import LineList
 from tests.tui.conftest import SIZES, settle
+from tests.tui.hostile_cases import hostile_cases
 from tests.tui.job_rows import add_job, change_job, fail_rows
 from tests.tui.small_workspace import EPOCH
 
@@ -169,7 +169,7 @@ async def test_the_command_is_copied(workspace, open_app) -> None:
         assert (workspace.artifacts / "clipboard.txt").read_text() == "refusal-tui run label dataset:frindle-qa"
 
 
-@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda hostile: hostile.name)
+@pytest.mark.parametrize("hostile", hostile_cases())
 async def test_hostile_answers_events_and_logs_do_no_harm(workspace, open_app, hostile) -> None:
     text = hostile.text.encode("utf-8", "backslashreplace").decode()
     job_id = add_pilot(workspace)

@@ -7,13 +7,13 @@ from contextlib import closing
 import pytest
 
 from refusal_tui.store.jobs import JobState, get_job
-from refusal_tui.text.hostile import HOSTILE
 from refusal_tui.tui.confirm import Confirm
 from refusal_tui.tui.screens.job import JobScreen
 from refusal_tui.tui.screens.jobs import JobsScreen
 from refusal_tui.tui.screens.new_job import NewJobScreen
 from refusal_tui.tui.widgets.window_table import WindowTable
 from tests.tui.conftest import SIZES, settle
+from tests.tui.hostile_cases import hostile_cases
 from tests.tui.job_rows import add_job, change_job, fail_rows, one_of_each
 
 
@@ -125,7 +125,7 @@ async def test_keys_without_a_job_do_nothing(empty_workspace, open_app) -> None:
         assert isinstance(pilot.app.screen, JobsScreen)
 
 
-@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda hostile: hostile.name)
+@pytest.mark.parametrize("hostile", hostile_cases())
 async def test_hostile_titles_and_messages_do_no_harm(workspace, open_app, hostile) -> None:
     text = hostile.text.encode("utf-8", "backslashreplace").decode()
     job_id = add_job(workspace, JobState.FAILED, title=text, note=text, selection=text)

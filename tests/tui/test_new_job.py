@@ -8,7 +8,6 @@ from contextlib import closing
 import pytest
 
 from refusal_tui.store.jobs import JobState, get_job, list_jobs
-from refusal_tui.text.hostile import HOSTILE
 from refusal_tui.tui.screens.browse import BrowseScreen
 from refusal_tui.tui.screens.import_data import ImportScreen
 from refusal_tui.tui.screens.job import JobScreen
@@ -17,6 +16,7 @@ from refusal_tui.tui.widgets.line_input import LineInput
 from refusal_tui.tui.widgets.spec_form import Remark
 from tests.support.processes import Runner
 from tests.tui.conftest import SIZES, settle
+from tests.tui.hostile_cases import hostile_cases
 from tests.tui.live import until
 
 
@@ -136,7 +136,7 @@ async def test_an_export_has_no_pilot(workspace, open_app) -> None:
         assert "row by row" in next(iter(pilot.app._notifications)).message
 
 
-@pytest.mark.parametrize("hostile", [h for h in HOSTILE if len(h.text) < 10_000], ids=lambda hostile: hostile.name)
+@pytest.mark.parametrize("hostile", hostile_cases(longest=10_000))
 async def test_a_hostile_selection_does_no_harm(workspace, open_app, hostile) -> None:
     async with open_app(workspace, "new_job", selection=hostile.text) as pilot:
         shown = "".join([*remarks(pilot), remark(pilot, "#command"), remark(pilot, "#ready")])

@@ -10,12 +10,12 @@ from refusal_tui.labels.rows import ItemId
 from refusal_tui.labels.verdict import Answer, Verdict
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.labels import add_verdicts
-from refusal_tui.text.hostile import HOSTILE
 from refusal_tui.text.safe import cell_width
 from refusal_tui.tui.screens.browse import BrowseScreen
 from refusal_tui.tui.screens.results import ResultsScreen
 from refusal_tui.tui.widgets.line_list import LineList
 from tests.tui.conftest import SIZES, settle
+from tests.tui.hostile_cases import hostile_cases
 
 
 def shown(pilot) -> list[str]:
@@ -154,7 +154,7 @@ async def test_labels_that_arrive_are_counted(workspace, open_app) -> None:
         assert [line.split()[1] for line in shown(pilot)[1:3]] == ["16", "16"]
 
 
-@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda hostile: hostile.name)
+@pytest.mark.parametrize("hostile", hostile_cases())
 @pytest.mark.parametrize("size", SIZES)
 async def test_hostile_names_are_shown_and_obeyed_by_nobody(workspace, open_app, hostile, size) -> None:
     text = hostile.text.encode("utf-8", "backslashreplace").decode()
