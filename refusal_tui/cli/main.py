@@ -84,10 +84,11 @@ def cli(context: click.Context, workspace: str | None, verbose: bool) -> None:
     session: Session = context.obj
     session.workspace_option = workspace
     session.verbose = verbose
-    level = os.environ.get("LOG_LEVEL", "DEBUG" if verbose else "WARNING").upper()
+    level = "DEBUG" if verbose else os.environ.get("LOG_LEVEL", "WARNING").upper()
     if level not in logging.getLevelNamesMapping():
         raise click.UsageError(f"LOG_LEVEL={level} is not a level; use DEBUG, INFO, WARNING or ERROR.")
-    os.environ["LOG_LEVEL"] = level if verbose or "LOG_LEVEL" in os.environ else "INFO"  # for the workers
+    if verbose:
+        os.environ["LOG_LEVEL"] = level  # for the workers, too
     logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s")
     if context.invoked_subcommand is None:
         context.exit(session.open_workbench(session.workspace()))

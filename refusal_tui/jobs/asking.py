@@ -17,7 +17,7 @@ from refusal_tui.llm.keys import api_key
 from refusal_tui.llm.ladder import Capabilities
 from refusal_tui.llm.limits import Budget, PauseJob
 from refusal_tui.llm.pool import NO_BUDGET, Pool
-from refusal_tui.llm.request import CallFailure, ChatRequest, Reply
+from refusal_tui.llm.request import CallFailure, ChatRequest, Reply, request_hash
 from refusal_tui.store.endpoints import Endpoint, get_endpoint
 from refusal_tui.store.jobs import Job
 from refusal_tui.store.ledger import (
@@ -28,6 +28,7 @@ from refusal_tui.store.ledger import (
     add_cached,
     backoffs_of,
     clear_backoff,
+    drop_cached,
     set_backoff,
     spent_by,
 )
@@ -107,6 +108,12 @@ class Models:
         except PauseJob as pause:
             raise PauseRequested(str(pause), pause.next_step) from pause
 
+    def forget(self, name: str, request: ChatRequest) -> None:
+        """Call it at once for an answer that is of no use: a retry of the row shall really ask again."""
+        endpoint = self.endpoints[name]
+        if self._cache is not None and request.deterministic:
+            self._cache.drop(request_hash(request, server=endpoint.base_urls[0], model=endpoint.model))
+
     def stop(self) -> None:
         """Send nothing more; what waits for its turn raises PauseRequested."""
         for pool in self._pools.values():
@@ -138,6 +145,7 @@ class Models:
         clear_backoff(connection, [key for key in done if key in self._backed_off])
         if self._cache is not None:
             add_cached(connection, *self._cache.unwritten())
+            drop_cached(connection, self._cache.unwanted())
 
     def written(self) -> None:
         self._attempts_under_way.clear()

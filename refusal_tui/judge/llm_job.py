@@ -124,8 +124,11 @@ class LlmLabelJob(RowJob):
         request = interview.request(pending.row)
         if isinstance(request, RowError):
             return request
-        reply = await self.models.ask(self._endpoint(pending.unit), request, pending)
-        return interview.verdict(pending.row, reply)
+        endpoint = self._endpoint(pending.unit)
+        result = interview.verdict(pending.row, await self.models.ask(endpoint, request, pending))
+        if isinstance(result, RowError):
+            self.models.forget(endpoint, request)
+        return result
 
     def _endpoint(self, unit: Unit) -> str:
         if unit.stage == ARBITER:

@@ -32,6 +32,8 @@ class ReplyCache:
     _hits: Counter[bytes] = field(default_factory=Counter)
     _writing: dict[bytes, CachedReply] = field(default_factory=dict)
     _hits_writing: Counter[bytes] = field(default_factory=Counter)
+    _dropped: set[bytes] = field(default_factory=set)
+    _dropping: set[bytes] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, key: bytes) -> Reply | None:
@@ -51,6 +53,20 @@ class ReplyCache:
         with self._lock:
             self._new[key] = CachedReply(key, text, usage.prompt_tokens, usage.completion_tokens)
 
+    def drop(self, key: bytes) -> None:
+        """Do not keep this answer after all: it is of no use, and another try should really ask."""
+        with self._lock:
+            self._new.pop(key, None)
+            self._writing.pop(key, None)
+            self._dropped.add(key)  # the writer may have been faster
+
+    def unwanted(self) -> list[bytes]:
+        """What `store/ledger.py: drop_cached` has to delete, after `unwritten` was written."""
+        with self._lock:
+            self._dropping |= self._dropped
+            self._dropped.clear()
+            return list(self._dropping)
+
     def unwritten(self) -> tuple[list[CachedReply], dict[bytes, int]]:
         """What has to be written by `store/ledger.py: add_cached`: new answers, and hits by hash. The same and more
         when it is asked again before `wrote`."""
@@ -62,10 +78,11 @@ class ReplyCache:
             return list(self._writing.values()), dict(self._hits_writing)
 
     def wrote(self) -> None:
-        """What `unwritten` gave is durable."""
+        """What `unwritten` and `unwanted` gave is durable."""
         with self._lock:
             self._writing.clear()
             self._hits_writing.clear()
+            self._dropping.clear()
 
 
 def reply_to_json(reply: Reply) -> str:

@@ -148,6 +148,11 @@ def add_cached(
         )
 
 
+def drop_cached(connection: sqlite3.Connection, hashes: Iterable[bytes]) -> None:
+    """Forget answers that turned out to be of no use, inside the caller's transaction."""
+    connection.executemany("DELETE FROM request_cache WHERE hash = ?", ((key,) for key in hashes))
+
+
 def set_backoff(connection: sqlite3.Connection, waiting: Mapping[RowKey, Backoff]) -> None:
     """Remember when each row may be tried again, inside the caller's transaction."""
     connection.executemany(

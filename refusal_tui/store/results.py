@@ -213,7 +213,7 @@ def _annotator(connection: sqlite3.Connection, judge: str | None) -> str | None:
     if judge is None:
         return None
     annotator = judge if judge.startswith(("judge:", "human:")) else f"judge:{judge}"
-    if connection.execute("SELECT 1 FROM verdict WHERE annotator = ? LIMIT 1", (annotator,)).fetchone() is None:
+    if connection.execute("SELECT 1 FROM label WHERE annotator = ? LIMIT 1", (annotator,)).fetchone() is None:
         there = ", ".join(
             r[0].removeprefix("judge:") for r in connection.execute("SELECT DISTINCT annotator FROM label")
         )

@@ -5,19 +5,19 @@ It reads the store through one read-only connection and never owns work: jobs li
 
 from __future__ import annotations
 
-import asyncio
 import os
-import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, ClassVar, cast
 
 from rich.text import Text
+from textual.actions import ActionParseResult
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 from textual.events import Event, Key
 
 from refusal_tui.errors import ExitCode, RefusalTuiError
@@ -32,7 +32,9 @@ from refusal_tui.tui.help import HelpOverlay
 from refusal_tui.tui.palette import Palette
 from refusal_tui.tui.reaper import start_reaper
 from refusal_tui.tui.screen import WorkScreen
+from refusal_tui.tui.signals import end_on_signals
 from refusal_tui.tui.state.shell import jobs_line
+from refusal_tui.tui.steady import acts_now
 
 # name -> module:class, imported when first shown so that the start stays fast
 SCREENS_BY_NAME = {
@@ -98,9 +100,7 @@ class RefusalApp(App[None]):
         self.set_interval(POLL_SECONDS, self._poll)
         start_reaper(self)
         if not self.is_headless:
-            loop = asyncio.get_running_loop()
-            for number, code in ((signal.SIGHUP, ExitCode.HANGUP), (signal.SIGTERM, ExitCode.TERMINATED)):
-                loop.add_signal_handler(number, self.exit, None, int(code))
+            end_on_signals(self)
 
     def on_unmount(self) -> None:
         self.connection.close()
@@ -191,6 +191,17 @@ class RefusalApp(App[None]):
                 if not typing and await self._check_bindings(event.key, priority):
                     return
         await super().on_event(event)
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """A key that was typed ahead, for a screen that is no longer on top, does nothing."""
+        if not acts_now(self, default_namespace):
+            return False
+        return await super().run_action(action, default_namespace, namespaces)
 
     # --- keys that work everywhere ---------------------------------------------------------------------------------
 

@@ -9,14 +9,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.events import Key
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from refusal_tui.tui import paint
+from refusal_tui.tui.steady import Overlay
 from refusal_tui.tui.widgets.line_input import LineInput
 
 
-class Ask(ModalScreen[str | None]):
+class Ask(Overlay[str | None]):
     """Answers with what was typed, or None for escape."""
 
     DEFAULT_CLASSES = "overlay"

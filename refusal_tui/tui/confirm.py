@@ -5,13 +5,13 @@ from __future__ import annotations
 from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from refusal_tui.tui import paint
+from refusal_tui.tui.steady import Overlay
 
 
-class Confirm(ModalScreen[bool]):
+class Confirm(Overlay[bool]):
     """Answers True for `key`, False for any other one."""
 
     DEFAULT_CLASSES = "overlay"

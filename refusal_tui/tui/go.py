@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from refusal_tui.tui import paint
+from refusal_tui.tui.steady import Overlay
 
 # letter -> (screen, word)
 PLACES = {
@@ -24,7 +24,7 @@ PLACES = {
 }
 
 
-class GoOverlay(ModalScreen[None]):
+class GoOverlay(Overlay[None]):
     """`go` is called with the name of a screen, `top` when the list below shall go to its top."""
 
     DEFAULT_CLASSES = "overlay"

@@ -8,19 +8,20 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Static
 
 from refusal_tui.tui import paint
 from refusal_tui.tui.actions import LISTS, Action, actions_of
 from refusal_tui.tui.go import PLACES
+from refusal_tui.tui.steady import Overlay
 from refusal_tui.tui.widgets.text_view import TextView
 
 _COLUMN = 36  # two of them stand in 80 cells
 _KEYS = 7
 
 
-class HelpOverlay(ModalScreen[None]):
+class HelpOverlay(Overlay[None]):
     """Two columns of keys: this screen's, and those that are the same everywhere."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

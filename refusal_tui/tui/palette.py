@@ -12,11 +12,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.fuzzy import Matcher
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Static
 
 from refusal_tui.tui import paint
 from refusal_tui.tui.actions import Action, actions_of
+from refusal_tui.tui.steady import Overlay
 from refusal_tui.tui.widgets.line_input import LineInput
 from refusal_tui.tui.widgets.window_table import Column, WindowTable
 
@@ -30,7 +31,7 @@ def search(actions: Sequence[Action], query: str) -> list[int]:
     return [-index for score, index in sorted(scores, reverse=True) if score > 0]
 
 
-class Palette(ModalScreen[Action | None]):
+class Palette(Overlay[Action | None]):
     """Answers with the chosen action."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -10,13 +10,14 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from refusal_tui.errors import RefusalTuiError
+from refusal_tui.tui.steady import Steady
 from refusal_tui.tui.widgets.bars import FooterLine, HeaderLine
 
 if TYPE_CHECKING:
     from refusal_tui.tui.app import RefusalApp
 
 
-class WorkScreen(Screen[Any]):
+class WorkScreen(Steady, Screen[Any]):
     """The base of every full screen. A subclass says its `AREA` and `NAME` and gives `compose_body`."""
 
     AREA: ClassVar[str] = ""

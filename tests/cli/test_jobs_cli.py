@@ -223,5 +223,5 @@ def test_the_exit_code_of_a_watched_job_that_fails_tells_so(
         connection.execute("UPDATE job SET spec = ?, state = 'paused'", (json.dumps({"judge": "frindle"}),))
     answer = call("jobs", "resume", queued, "--wait")
     assert answer.code == ExitCode.JOB_FAILED
-    assert "Job 1 is failed: These settings cannot be used: judge: " in answer.err
+    assert "Job 1 is failed: These settings cannot be used: --judge " in answer.err
     assert "See why with: refusal-tui jobs log 1" in answer.err

@@ -57,7 +57,7 @@ def test_every_bad_setting_is_named_with_what_is_wrong() -> None:
     assert set(caught.value.fields) == {"litres", "cups", "frindle", "name"}
     assert caught.value.fields["name"] == "is needed"
     assert caught.value.fields["frindle"] == "is not a setting of this job"
-    assert "litres: input should be greater than 0" in str(caught.value)
+    assert "--litres input should be greater than 0" in str(caught.value)
 
 
 @pytest.mark.parametrize(

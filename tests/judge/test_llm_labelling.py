@@ -12,6 +12,7 @@ from refusal_tui.judge.spec import LabelSpec
 from refusal_tui.store.jobs import JobState, requeue_job
 from refusal_tui.store.labels import labels_of, verdicts_of
 from refusal_tui.store.ledger import spent_by
+from refusal_tui.store.trouble import retry_failed
 from refusal_tui.store.workspace import Workspace
 from tests.support.judging import (
     add_endpoint,
@@ -114,6 +115,19 @@ def test_a_judge_that_refuses_to_judge_is_an_error_of_its_own_class(workspace: W
         refused = server.stats.faults["judge_refusal"]
     assert 0 < refused == job.n_failed and job.n_ok == ROWS - refused
     assert {error_class for error_class, _ in errors(workspace, job.id).values()} == {"judge_refusal"}
+
+
+def test_a_retry_of_rows_that_could_not_be_read_really_asks_again(workspace: Workspace) -> None:
+    spec = LabelSpec(judge="atoms", endpoint="local")
+    answers = iter(["The frindle is blue."] * ROWS)
+    with serving(Settings(answer=lambda body, row: next(answers, None) or honest_atoms(body, row))) as server:
+        add_endpoint(workspace, server)
+        job = label(workspace, spec)
+        assert job.n_unparsable == ROWS
+        with closing(workspace.open()) as connection:
+            assert retry_failed(connection, job.id, "parse") == ROWS
+        assert run_again(workspace, job.id, spec).n_ok == ROWS
+        assert server.stats.requests == 2 * ROWS
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,10 @@ class PtyProgram:
             self._closed = True
             os.close(self._terminal)
 
+    def wait_unread(self, timeout: float = 30.0) -> int:
+        """The exit code, while nobody reads what the program writes: a frozen link."""
+        return self.process.wait(timeout)
+
     def wait(self, timeout: float = 30.0) -> int:
         """The exit code (negative: killed by that signal)."""
         deadline = time.monotonic() + timeout

@@ -64,6 +64,17 @@ def test_a_cut_link_ends_the_workbench(home: PtyProgram) -> None:
     assert home.wait() == 129
 
 
+def test_a_terminal_that_takes_no_more_bytes_cannot_hold_the_workbench(workspace) -> None:
+    with PtyProgram(workbench(workspace.root), environ={"PATH": "/nonexistent"}) as program:
+        program.wait_for("Who refuses")
+        for _ in range(300):  # nobody reads: screens pile up until the terminal's buffer is full
+            program.send("Jq")
+            program.send("?")
+            program.send("q")
+        program.signal(signal.SIGTERM)
+        assert program.wait_unread() == 143
+
+
 def test_a_running_job_survives_the_hangup_of_its_terminal(workspace, home: PtyProgram, runner: Runner) -> None:
     home.send("n")
     home.wait_for("Label refusals")

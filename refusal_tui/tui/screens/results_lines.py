@@ -39,7 +39,8 @@ def summary(state: ResultsState) -> Content:
 def results_lines(state: ResultsState, width: int) -> list[Line]:
     """Everything below the summary, in lines of at most `width` cells."""
     if state.error is not None:
-        return [Line(), Line(paint.error(state.error))]
+        told = [paint.line(str(state.error), width, paint.BAD), paint.line(state.error.next_step, width)]
+        return [Line(), *map(Line, told)]
     if state.table is None:
         return [Line(), Line(paint.words(("counting…", paint.MUTED)))]
     if not state.table.cells:

@@ -133,7 +133,7 @@ def counts_rows(job: Job) -> bool:
 def _word(job: Job) -> str:
     if job.state is JobState.RUNNING and job.wish is not None:
         return "pausing" if job.wish.value == "pause" else "cancelling"
-    if job.state is JobState.PAUSED and job.row_limit is not None and job.finished_rows >= job.row_limit:
+    if job.state is JobState.PAUSED and job.row_limit is not None and job.finished_rows >= (job.goal or 0):
         return "pilot done"
     return job.state.value
 
