@@ -116,5 +116,6 @@ def _summary(connection: sqlite3.Connection, job_id: int) -> None:
             ["judge", "lexical (offline, three classes, XSTest profile)"],
             [f"agreement with {len(pairs)} gold labels", f"accuracy {accuracy(matrix):.3f}"],
             ["", f"Cohen's kappa {cohen_kappa(matrix):.3f}, macro-F1 {macro_f1(matrix):.3f}"],
+            ["", "(the samples are hard on purpose: data/README.md)"],
         ],
     )

@@ -45,6 +45,9 @@ class ReaderGone(Exception):
     """A broken pipe under a name that click does not know: its own answer to one is to exit with 1."""
 
 
+HIDDEN = {"ingest-plan"}  # what the Import screen asks in a process of its own; for people: import --dry-run
+
+
 class LazyGroup(click.Group):
     """Lists commands from the table and imports one only when it runs."""
 
@@ -66,7 +69,7 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items() if name not in HIDDEN])
 
 
 @click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})

@@ -36,7 +36,7 @@ class ExportJob:
                 f"{out} cannot be written: {error.strerror or error}.",
                 f"Free some space, then: refusal-tui jobs resume {context.job.id} (or choose another --out)",
             ) from error
-        shutil.rmtree(context.folder)  # the checkpoint has served
+        shutil.rmtree(context.folder, ignore_errors=True)  # the checkpoint has served
         context.report(context.job.total or 0, context.job.total, "done", now=True)
         return note
 

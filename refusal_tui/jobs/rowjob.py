@@ -166,9 +166,10 @@ def _hopeless(job: Job, tally: _Tally) -> str | None:
     failed = sum(tally.errors.values())
     if not failed:
         return None
+    refused = [message for (error_class, message) in tally.errors if error_class == ErrorClass.AUTH.value]
+    if refused:
+        return f"The credentials were refused: {refused[0]}"
     (error_class, message), count = tally.errors.most_common(1)[0]
-    if error_class == ErrorClass.AUTH.value:
-        return f"The credentials were refused: {message}"
     enough = min(EARLY_STOP_ROWS, job.goal or EARLY_STOP_ROWS)  # outcomes
     if tally.ok == 0 and failed >= enough:
         return f"Every row failed so far ({failed} rows; {error_class}, {count} times: {message})"

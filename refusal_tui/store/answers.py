@@ -58,7 +58,7 @@ def answers_of(connection: sqlite3.Connection, job_id: int, limit: int = 20) -> 
     outcomes = connection.execute(
         """SELECT o.item_id, o.state, o.error FROM job_item AS i
            JOIN outcome AS o ON o.job_id = i.job_id AND o.item_id = i.item_id
-           WHERE i.job_id = ? ORDER BY i.position LIMIT ?""",
+           WHERE i.job_id = ? GROUP BY i.position ORDER BY i.position LIMIT ?""",
         (job_id, limit),
     ).fetchall()
     ids = [row["item_id"] for row in outcomes]
@@ -72,13 +72,24 @@ def answers_of(connection: sqlite3.Connection, job_id: int, limit: int = 20) -> 
             (job_id,),
         )
     }
+    labels = {  # where the three classes follow from other questions
+        row["item_id"]: (row["value"], row["probability"])
+        for row in select_in(
+            connection,
+            f"""SELECT item_id, value, probability FROM label WHERE head = '{REFUSAL3}' AND
+                verdict_id IN (SELECT id FROM verdict WHERE job_id = ?) AND item_id IN ({{}})""",
+            ids,
+            (job_id,),
+        )
+    }
     answers: list[JobAnswer] = []
     for outcome in outcomes:
         item = rows.get(outcome["item_id"])
         if item is None:
             continue
         verdict = verdicts.get(item.item_id)
-        value, confidence = json.loads(verdict["answers"]).get(REFUSAL3, (None, None)) if verdict else (None, None)
+        said = json.loads(verdict["answers"]).get(REFUSAL3) if verdict else None
+        value, confidence = said or labels.get(item.item_id, (None, None))
         spans: Sequence[tuple[str, int, int, str]] = json.loads(verdict["spans"] or "[]") if verdict else ()
         texts = {"prompt": item.prompt, "response": item.response or ""}
         evidence = tuple(texts[field][start:end] for field, start, end, _ in spans)

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 
 from refusal_tui.errors import InputError
 from refusal_tui.labels.derive import BOOLEAN_HEADS, REFUSAL3
+from refusal_tui.labels.verdict import Refusal3
 from refusal_tui.store.encoding import storable, storable_json
 
 FIELDS = {
@@ -220,6 +221,9 @@ def _labelled(field: str, sub: str, values: Sequence[str]) -> Condition:
     for boolean in BOOLEAN_HEADS:  # label.prompt_harmful:yes, label.prompt_harmful.human:yes
         if sub == boolean or sub.startswith(boolean + "."):
             head, annotator = boolean, sub[len(boolean) + 1 :]
+    known = tuple(Refusal3) if head == REFUSAL3 else ("yes", "no")
+    if unknown := [value for value in values if value not in known]:
+        raise InputError(f"{field} cannot be {', '.join(unknown)}.", f"Use one of: {', '.join(known)}.")
     who, parameters = _annotator(field, annotator)
     marks = ",".join("?" * len(values))
     return Condition(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from refusal_tui.errors import ConflictError
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.events import add_event
-from refusal_tui.store.jobs import get_job
+from refusal_tui.store.jobs import JobState, get_job
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,19 @@ def trouble(connection: sqlite3.Connection, job_id: int) -> list[Trouble]:
 def retry_failed(connection: sqlite3.Connection, job_id: int, error_class: str | None = None) -> int:
     """Forget the failed and unparsable outcomes (of one error class) and queue the job again; returns how many.
 
-    The error stays in the events. Raises ConflictError while the job is active or when nothing has failed.
+    The error stays in the events. Raises ConflictError while the job is active, after a cancel, or when
+    nothing has failed.
     """
     with transaction(connection):
         job = get_job(connection, job_id)
         if job.state.active:
             raise ConflictError(
                 f"Job {job_id} is {job.state.value}.", f"Pause it first: refusal-tui jobs pause {job_id}"
+            )
+        if job.state is JobState.CANCELLED:
+            raise ConflictError(
+                f"Job {job_id} was cancelled, for good.",
+                f"Start a new one on its failed rows: refusal-tui run {job.kind} job.{job_id}:failed",
             )
         groups = trouble(connection, job_id)
         chosen = [g for g in groups if error_class in (None, g.error_class)]

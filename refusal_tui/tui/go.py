@@ -39,7 +39,7 @@ class GoOverlay(Overlay[None]):
 
     def compose(self) -> ComposeResult:
         pairs = [(letter, word) for letter, (_, word) in PLACES.items()]
-        yield Static(paint.words(("Go to  ", paint.STRONG), paint.keys(*pairs, ("g", "top"))), classes="line")
+        yield Static(paint.words(("Go ", paint.STRONG), paint.keys(*pairs, ("g", "top"))), classes="line")
 
     def action_place(self, name: str) -> None:
         self.dismiss()

@@ -208,7 +208,7 @@ class JobMachine(RuleBasedStateMachine):
                 self.limit = None
             self.state = JobState.QUEUED
 
-    @precondition(lambda self: self.state not in (JobState.QUEUED, JobState.RUNNING))
+    @precondition(lambda self: self.state not in (JobState.QUEUED, JobState.RUNNING, JobState.CANCELLED))
     @rule(error_class=st.sampled_from([None, ErrorClass.SERVER, ErrorClass.PARSE]))
     def retries(self, error_class: ErrorClass | None) -> None:
         chosen = {p for p, r in self.outcomes.items() if r != "ok" and error_class in (None, RESULTS[r])}
@@ -221,9 +221,9 @@ class JobMachine(RuleBasedStateMachine):
         self.outcomes = {p: r for p, r in self.outcomes.items() if p not in chosen}
         self.state = JobState.QUEUED
 
-    @precondition(lambda self: self.state in (JobState.QUEUED, JobState.RUNNING))
+    @precondition(lambda self: self.state in (JobState.QUEUED, JobState.RUNNING, JobState.CANCELLED))
     @rule()
-    def retries_too_early(self) -> None:
+    def retries_too_early_or_too_late(self) -> None:
         with pytest.raises(ConflictError):
             retry_failed(self.connection, self.job_id)
 

@@ -480,6 +480,15 @@ def test_there_must_be_something_to_retry(connection: sqlite3.Connection, troubl
         retry_failed(connection, troubled.id, "auth")
 
 
+def test_a_cancelled_job_stays_cancelled(connection: sqlite3.Connection, items: list[int]) -> None:
+    job = claimed(connection, items)
+    commit_group(connection, job, [failed(0, items[0])], cursor=1)
+    end_job(connection, job, JobState.CANCELLED)
+    with pytest.raises(ConflictError, match="was cancelled, for good"):
+        retry_failed(connection, job.id)
+    assert state(connection, job.id) is JobState.CANCELLED
+
+
 def test_an_active_job_is_not_retried(connection: sqlite3.Connection, items: list[int]) -> None:
     job = claimed(connection, items)
     commit_group(connection, job, [failed(0, items[0])], cursor=1)

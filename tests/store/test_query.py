@@ -203,6 +203,8 @@ def test_a_nul_or_a_lone_surrogate_in_a_filter_finds_what_was_stored(connection:
         ("labl:hard", "no filter field 'labl'"),
         ("https://x.org", "no filter field 'https'"),
         ("label:", "needs a value"),
+        ("gold:hrd", "gold cannot be hrd"),
+        ("label.prompt_harmful:hard", "label cannot be hard"),
         ("-length>", "needs a value"),
         ("label.lexical: hard", "needs a value"),
         ("model:,", "needs a value"),

@@ -81,7 +81,7 @@ def _name_width(width: int) -> int:
 def _models_heading(width: int) -> Content:
     name = _name_width(width)
     titles = f"{'rows':>9}  {'refused':<{_BAR + 6}} {'● hard':>8} {'◐ soft':>8} {'○ none':>8}"
-    return paint.words((f"{'Who refuses':<{name}}", paint.HEADING), (titles, paint.MUTED))
+    return paint.words((f"{'Who refuses (judge)':<{name}}", paint.HEADING), (titles, paint.MUTED))
 
 
 def _model(model: ModelRefusals, width: int) -> Content:

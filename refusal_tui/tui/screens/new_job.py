@@ -64,7 +64,8 @@ class NewJobScreen(WorkScreen):
             yield Remark(id="command")
 
     def on_mount(self) -> None:
-        self.query_one("#kind").focus()
+        needed = [f.name for f in self._state.fields if f.required and not self._state.values.get(f.name)]
+        self.query_one(f"#field-{needed[0]}" if needed else "#kind").focus()
         self._check()
         self._show()
 

@@ -281,7 +281,8 @@ class WindowTable(PaintedView, Generic[T], can_focus=True):
             painted = [whole] if on_cursor else self.segments(content, base)
             segments.extend(Strip(painted).crop_extend(0, cells, plain))
             segments.append(Segment(" ", plain))
-        return Strip(segments).crop_extend(0, width, plain)
+        # One style change is about 20 bytes on the wire: neighbours of the same style become one segment.
+        return Strip(segments).crop_extend(0, width, plain).simplify()
 
     def _empty_line(self, y: int, width: int, base: Style) -> Strip:
         lines = self._empty.split("\n", allow_blank=True) if not self.ids else []
