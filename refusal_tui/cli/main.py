@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "judge-card": ("refusal_tui.cli.judge_card:judge_card", "How far can a labelling job's judge be trusted?"),
     "endpoint": ("refusal_tui.cli.endpoint:endpoint", "Add, list, probe or remove language models."),
     "constitution": ("refusal_tui.cli.constitution:constitution", "Show, check or change the rules of labels."),
+    "cleaned": ("refusal_tui.cli.clean:cleaned", "What a cleaning job has changed, and its rows as a file."),
     "results": ("refusal_tui.cli.results:results", "Who refuses how much: rates by model, dataset, category."),
     "compare": ("refusal_tui.cli.results:compare", "Compare two models on the prompts that both have answered."),
     "methods": ("refusal_tui.cli.results:methods", "Print the paragraph for a paper on a job."),

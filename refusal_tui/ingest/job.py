@@ -14,7 +14,6 @@ from pathlib import Path
 from refusal_tui.errors import InputError, JobError
 from refusal_tui.ingest.items import Record, Rejected, Source, SourceItem, excerpt
 from refusal_tui.ingest.plan import ImportPlan
-from refusal_tui.ingest.prefetch import prefetched
 from refusal_tui.ingest.readers import data_files
 from refusal_tui.ingest.spec import ImportSpec
 from refusal_tui.ingest.stdin import is_spooled
@@ -102,23 +101,22 @@ class ImportJob:
         # Where rows need the rows before them, all are read again, and what was stored before is left out.
         with closing(plan.open(skip=before if plan.adapter.stands_alone else 0)) as source:
             rows = _Rows(source, self._spec.limit)
-            with closing(prefetched(_batches(plan.items(rows), rows, before))) as batches:
-                for batch in batches:
-                    with context.commit() as connection:
-                        added = add_items(connection, dataset.id, batch.items)
-                        bad = batch.bad + _repeated(batch, added)
-                        kept = bad[: max(0, QUARANTINE_KEPT - rejected)]
-                        add_quarantine(connection, dataset.id, [(r.line, r.reason, excerpt(r.excerpt)) for r in kept])
-                        add_verdicts(connection, _verdicts(batch.items, added.ids), job_id=context.job.id)
-                        record_progress(
-                            connection, dataset.id, records_read=batch.position, added=added.count,
-                            rejected=len(bad), since=before,
-                        )  # fmt: skip
-                    before = batch.position
-                    count += added.count
-                    rejected += len(bad)
-                    checkpoint(context.connection, context.workspace.database)
-                    context.report(*self._progress(source), f"{count:,} rows")
+            for batch in _batches(plan.items(rows), rows, before):
+                with context.commit() as connection:
+                    added = add_items(connection, dataset.id, batch.items)
+                    bad = batch.bad + _repeated(batch, added)
+                    kept = bad[: max(0, QUARANTINE_KEPT - rejected)]
+                    add_quarantine(connection, dataset.id, [(r.line, r.reason, excerpt(r.excerpt)) for r in kept])
+                    add_verdicts(connection, _verdicts(batch.items, added.ids), job_id=context.job.id)
+                    record_progress(
+                        connection, dataset.id, records_read=batch.position, added=added.count,
+                        rejected=len(bad), since=before,
+                    )  # fmt: skip
+                before = batch.position
+                count += added.count
+                rejected += len(bad)
+                checkpoint(context.connection, context.workspace.database)
+                context.report(*self._progress(source), f"{count:,} rows")
         if count == 0:
             # Left unfinished: the same source says so again, and another one may have the name.
             raise JobError(

@@ -25,6 +25,9 @@ CPU = Lane("cpu", 1)
 FREE = Lane("free", 4)  # imports, exports, API jobs: side by side
 LANES: Mapping[str, Lane] = {lane.name: lane for lane in (CPU, FREE)}
 
+# How a job gets a judge from the engine (`jobs/judging.py`).
+HANDED_JUDGE = "refusal_tui.judge.handed:make_handed_judge"
+
 
 @dataclass(frozen=True, slots=True)
 class JobKind:
@@ -44,7 +47,7 @@ class JobKind:
     selects: bool
 
     def spec_type(self) -> type[JobSpec]:
-        return _load(self.spec)  # type: ignore[no-any-return]
+        return load(self.spec)  # type: ignore[no-any-return]
 
 
 KINDS: Mapping[str, JobKind] = {
@@ -71,6 +74,36 @@ KINDS: Mapping[str, JobKind] = {
             selects=True,
         ),
         JobKind(
+            "prompts",
+            "Write prompts",
+            "Let a model write test prompts of a requested mix, evaluate them and write the bad ones again.",
+            "refusal_tui.generate.prompts_spec:PromptsSpec",
+            "refusal_tui.generate.prompts_job:PromptsJob",
+            FREE,
+            "rows",
+            selects=False,
+        ),
+        JobKind(
+            "generate",
+            "Generate responses",
+            "Let models answer the prompts of the selection, as rows of a new dataset.",
+            "refusal_tui.generate.spec:GenerateSpec",
+            "refusal_tui.generate.job:GenerateJob",
+            FREE,
+            "rows",
+            selects=True,
+        ),
+        JobKind(
+            "clean",
+            "Clean refusals",
+            "Rewrite refused instructions into questions that can be answered, answer them, and verify.",
+            "refusal_tui.clean.spec:CleanSpec",
+            "refusal_tui.clean.job:CleanJob",
+            FREE,
+            "rows",
+            selects=True,
+        ),
+        JobKind(
             "export",
             "Export rows",
             "Write a selection with its labels, a dataset_info.json and a dataset card.",
@@ -93,9 +126,10 @@ def job_kind(name: str) -> JobKind:
 
 def make_job(kind: JobKind, spec: JobSpec, workspace: object) -> Any:
     """The RowJob or ComputeJob that runs `spec`; imports the capability, so call it in a worker only."""
-    return _load(kind.job)(spec, workspace)
+    return load(kind.job)(spec, workspace)
 
 
-def _load(path: str) -> Any:
+def load(path: str) -> Any:
+    """What a "module:attribute" string names."""
     module, _, attribute = path.partition(":")
     return getattr(importlib.import_module(module), attribute)

@@ -24,11 +24,11 @@ from typing import Any, Protocol
 from refusal_tui.errors import ConflictError, RefusalTuiError, StorageError
 from refusal_tui.jobs.files import log_file
 from refusal_tui.jobs.stop import StopFlag, StopReason
-from refusal_tui.labels.rows import ItemId
+from refusal_tui.labels.rows import ItemId, Message
 from refusal_tui.labels.verdict import Answer, ErrorClass, Profile, RowError, Span, Verdict
 from refusal_tui.store.encoding import storable
 from refusal_tui.store.jobs import FencedError, Job, Wish
-from refusal_tui.store.outcomes import AlsoCommit, Finished, Output, RowResult, commit_group
+from refusal_tui.store.outcomes import AlsoCommit, Finished, Made, MadeItem, Output, RowResult, commit_group
 from refusal_tui.store.workspace import Workspace
 
 GROUP_ROWS = 64
@@ -271,6 +271,11 @@ def _result(kind: str, record: dict[str, Any]) -> RowResult:
         return RowError(**record | {"error_class": ErrorClass(record["error_class"])})
     if kind == "Output":
         return Output(**record)
+    if kind == "Made":
+        item = record.pop("item")
+        if not isinstance(item["prompt"], str):
+            item["prompt"] = tuple(Message(*turn) for turn in item["prompt"])
+        return Made(item=MadeItem(**item), **record)
     answers = {question: Answer(**answer) for question, answer in record["answers"].items()}
     spans = tuple(Span(**span) for span in record["spans"])
     return Verdict(**record | {"answers": answers, "spans": spans, "profile": Profile(record["profile"])})

@@ -32,6 +32,8 @@ class Row:
     model: str | None = None
     messages: tuple[Message, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
+    category: str | None = None
+    split: str | None = None
 
 
 def render_messages(messages: tuple[Message, ...]) -> str:

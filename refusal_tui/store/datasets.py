@@ -162,3 +162,40 @@ def _dataset(row: sqlite3.Row) -> Dataset:
         row["id"], row["name"], provenance, row["state"], row["records_read"], row["n_items"], row["n_rejected"],
         row["created"],
     )  # fmt: skip
+
+
+# --- datasets that jobs make ------------------------------------------------------------------------------------------
+
+_STRICTEST_FIRST = ("none", "labels-only", None, "full")  # None: nobody has said
+
+
+def require_free_name(connection: sqlite3.Connection, name: str) -> None:
+    """Raises InputError when a dataset of that name is there."""
+    if find_dataset(connection, name) is not None:
+        raise InputError(f"There is a dataset {name!r} already.", "Give the new one another name.")
+
+
+def begin_made(connection: sqlite3.Connection, name: str, job_id: int, adapter: str) -> Dataset:
+    """The dataset that a job fills with items of its own making, under the terms of what they are made from.
+
+    The caller holds the transaction. A later run of the same job gets the same one. Raises ConflictError when another
+    source has the name.
+    """
+    terms = connection.execute(
+        """SELECT DISTINCT dataset.licence, dataset.redistribution, dataset.eval_only FROM dataset WHERE id IN
+             (SELECT item.dataset_id FROM job_item JOIN item ON item.id = job_item.item_id WHERE job_id = ?)""",
+        (job_id,),
+    ).fetchall()
+    licences = sorted({row[0] for row in terms if row[0]})
+    redistribution = min((row[1] for row in terms), key=_STRICTEST_FIRST.index, default=None)
+    made = begin_dataset(
+        connection,
+        name,
+        Provenance(
+            adapter, "1", f"job {job_id}", licence=" AND ".join(licences) or None, redistribution=redistribution,
+            eval_only=any(row[2] for row in terms),
+        ),
+    )  # fmt: skip
+    if made.state != "ready":
+        record_progress(connection, made.id, records_read=0, added=0, rejected=0, done=True)
+    return made

@@ -119,7 +119,7 @@ def _stored_prompts(prompts: Sequence[str | tuple[Message, ...]]) -> list[Stored
 
 
 ROW_COLUMNS = """item.id, item.key, dataset.name AS dataset, prompt.text AS prompt, prompt.layout,
-    item_body.response, item.model, item_body.meta"""
+    item_body.response, item.model, item.category, item.split, item_body.meta"""
 ROW_JOIN = """item JOIN prompt ON prompt.id = item.prompt_id JOIN dataset ON dataset.id = item.dataset_id
     LEFT JOIN item_body ON item_body.item_id = item.id"""
 
@@ -144,4 +144,6 @@ def _row(record: sqlite3.Row) -> Row:
         model=record["model"],
         messages=messages_of(record["prompt"], record["layout"]),
         meta=json.loads(meta) if meta else {},
+        category=record["category"],
+        split=record["split"],
     )

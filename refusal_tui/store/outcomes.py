@@ -6,19 +6,20 @@ carry (verdicts), side rows (the ledger of requests), the counts and the resume 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from refusal_tui.errors import ConflictError
-from refusal_tui.labels.rows import ItemId, Row
+from refusal_tui.labels.rows import ItemId, Message, Row
 from refusal_tui.labels.verdict import ErrorClass, RowError, Verdict
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.encoding import select_in, storable_json, storable_or_none
 from refusal_tui.store.events import add_event
-from refusal_tui.store.items import fetch_rows
+from refusal_tui.store.items import add_items, fetch_rows
 from refusal_tui.store.jobs import Job, Wish, beat, get_job
 from refusal_tui.store.labels import add_verdicts
 
@@ -31,8 +32,34 @@ class Output:
     value: Mapping[str, Any]
 
 
-# A result that makes something else in the store (a new item) is one more class here, written in `_add_results`.
-RowResult = Verdict | Output | RowError
+@dataclass(frozen=True, slots=True)
+class MadeItem:
+    """A new item as a job makes it: what `store/items.py: add_items` takes."""
+
+    prompt: str | tuple[Message, ...]
+    response: str | None
+    model: str | None = None
+    split: str | None = None
+    category: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A result that is a new item, made from `item_id`: stored in `dataset_id` under `key` with the outcome, once.
+
+    `value` is kept with the outcome, as an Output's.
+    """
+
+    item_id: ItemId
+    dataset_id: int
+    key: str
+    item: MadeItem
+    value: Mapping[str, Any] = field(default_factory=dict)
+
+
+# A result that makes something else in the store is one more class here, written in `_add_results`.
+RowResult = Verdict | Output | Made | RowError
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +153,20 @@ def has_outcome(connection: sqlite3.Connection, job_id: int, item_id: int, unit:
         (job_id, item_id, unit.stage, unit.k),
     ).fetchone()
     return row is not None
+
+
+def outputs_of(connection: sqlite3.Connection, job_id: int, item_id: int) -> dict[Unit, Mapping[str, Any] | RowError]:
+    """What a job has found out about an item so far, by unit; a verdict counts as an empty mapping."""
+    rows = connection.execute(
+        "SELECT stage, k, state, error_class, error, output, raw FROM outcome WHERE job_id = ? AND item_id = ?",
+        (job_id, item_id),
+    )
+    return {
+        Unit(row["stage"], row["k"]): json.loads(row["output"] or "{}")
+        if row["state"] == "ok"
+        else RowError(ItemId(item_id), ErrorClass(row["error_class"]), row["error"], row["raw"])
+        for row in rows
+    }
 
 
 def _done_units(connection: sqlite3.Connection, job: Job, item_ids: Sequence[int]) -> set[tuple[int, str, int]]:
@@ -228,6 +269,13 @@ def mend_unparsable(connection: sqlite3.Connection, job_id: int, read: Sequence[
 def _add_results(connection: sqlite3.Connection, job: Job, fresh: Sequence[Finished]) -> None:
     """Write what results carry beyond their outcome."""
     add_verdicts(connection, [f.result for f in fresh if isinstance(f.result, Verdict)], job_id=job.id)
+    made: dict[int, list[tuple[str, MadeItem]]] = {}
+    for one in fresh:
+        if isinstance(one.result, Made):
+            made.setdefault(one.result.dataset_id, []).append((one.result.key, one.result.item))
+    for dataset_id, items in made.items():
+        added = add_items(connection, dataset_id, items)
+        connection.execute("UPDATE dataset SET n_items = n_items + ? WHERE id = ?", (added.count, dataset_id))
 
 
 def _state(result: RowResult) -> str:
@@ -239,7 +287,7 @@ def _state(result: RowResult) -> str:
 def _record(job: Job, finished: Finished, now: float) -> tuple[object, ...]:
     result = finished.result
     error = result if isinstance(result, RowError) else None
-    output = storable_json(result.value) if isinstance(result, Output) else None
+    output = storable_json(result.value) if isinstance(result, Output | Made) else None
     return (
         job.id, result.item_id, finished.stage, finished.k, _state(result), finished.attempts,
         error.error_class.value if error else None, storable_or_none(error.message if error else None), output,

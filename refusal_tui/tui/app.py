@@ -218,7 +218,8 @@ class RefusalApp(App[None]):
             self.push_screen(Palette(self.screen), run)
 
     def action_go(self) -> None:
-        self.push_screen(GoOverlay(self.go, self._top))
+        if isinstance(self.screen, WorkScreen):  # not over another overlay, when g comes twice at once
+            self.push_screen(GoOverlay(self.go, self._top))
 
     async def _top(self) -> None:
         if self.screen.focused is not None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual.app import ComposeResult
+from textual.app import ComposeResult, RenderResult
 from textual.binding import Binding, BindingType
+from textual.renderables.blank import Blank
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
@@ -39,6 +40,12 @@ class WorkScreen(Steady, Screen[Any]):
 
     def compose_body(self) -> ComposeResult:
         yield from ()
+
+    def render(self) -> RenderResult:
+        """A full screen hides those below it, also where the theme leaves the background to the terminal (16 colours):
+        Textual would draw the whole stack, one through the other."""
+        background = self.styles.background
+        return self.app.render() if background.is_transparent else Blank(background)
 
     def crumbs(self) -> str:
         """Where the user is, for the header; may hold data."""

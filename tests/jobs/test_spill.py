@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from refusal_tui.jobs import writer
 from refusal_tui.jobs.writer import spill, spill_path, unspill
-from refusal_tui.labels.rows import ItemId
+from refusal_tui.labels.rows import ItemId, Message
 from refusal_tui.labels.verdict import Answer, ErrorClass, Profile, RowError, Span, Verdict
 from refusal_tui.store.jobs import JobState, requeue_job
-from refusal_tui.store.outcomes import Finished, Output
+from refusal_tui.store.outcomes import Finished, Made, MadeItem, Output
 from refusal_tui.store.workspace import Workspace
 from tests.support.ledger import check_books, errors, outcomes
 from tests.support.rowjobs import Scripted, queue_job, run_here, verdict
@@ -43,9 +43,22 @@ json_values = st.recursive(
     max_leaves=8,
 )
 outputs = st.builds(Output, item_ids, st.dictionaries(any_text, json_values, max_size=3))
+turns = st.lists(st.builds(Message, any_text, any_text), min_size=1, max_size=3).map(tuple)
+made_items = st.builds(
+    MadeItem, any_text | turns, st.none() | any_text, st.none() | any_text, st.none() | any_text, st.none() | any_text,
+    st.dictionaries(any_text, json_values, max_size=2),
+)  # fmt: skip
+made = st.builds(
+    Made, item_ids, st.integers(1, 99), any_text, made_items, st.dictionaries(any_text, json_values, max_size=2)
+)
 row_errors = st.builds(RowError, item_ids, st.sampled_from(ErrorClass), any_text, st.none() | any_text)
 finished = st.builds(
-    Finished, st.integers(0, 10**6), verdicts | outputs | row_errors, st.integers(1, 5), any_text, st.integers(0, 9)
+    Finished,
+    st.integers(0, 10**6),
+    verdicts | outputs | made | row_errors,
+    st.integers(1, 5),
+    any_text,
+    st.integers(0, 9),
 )
 
 

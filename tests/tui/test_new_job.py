@@ -12,6 +12,7 @@ from refusal_tui.tui.screens.browse import BrowseScreen
 from refusal_tui.tui.screens.import_data import ImportScreen
 from refusal_tui.tui.screens.job import JobScreen
 from refusal_tui.tui.screens.new_job import NewJobScreen
+from refusal_tui.tui.state.new_job import offered_kinds
 from refusal_tui.tui.widgets.line_input import LineInput
 from refusal_tui.tui.widgets.spec_form import Remark
 from tests.support.processes import Runner
@@ -75,8 +76,10 @@ async def test_the_command_below_the_form_follows_it(workspace, open_app) -> Non
 
 async def test_another_kind_brings_its_own_fields_and_keeps_the_rows(workspace, open_app) -> None:
     async with open_app(workspace, "new_job", selection="label:hard") as pilot:
-        await pilot.press("right")
-        await settle(pilot)
+        kinds = [kind.name for kind in offered_kinds()]
+        for _ in range(kinds.index("export") - kinds.index("label")):
+            await pilot.press("right")
+            await settle(pilot)
         assert pilot.app.screen.query("#field-out")
         assert not pilot.app.screen.query("#field-max_rate")
         assert remark(pilot, "#command") == "$ refusal-tui run export label:hard …"

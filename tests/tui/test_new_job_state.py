@@ -9,12 +9,13 @@ from typing import Any, Literal
 from click.testing import CliRunner
 from pydantic import Field
 
+from refusal_tui.jobs.registry import KINDS
 from refusal_tui.jobs.spec import JobSpec, SpecField, spec_fields
 from refusal_tui.tui.state.new_job import NewJobState, SelectionCheck, check_selection, offered_kinds
 
 
 def test_every_kind_but_import_is_offered() -> None:
-    assert [kind.name for kind in offered_kinds()] == ["label", "export"]
+    assert [kind.name for kind in offered_kinds()] == [name for name in KINDS if name != "import"]
 
 
 def test_a_form_begins_with_the_defaults_of_the_spec() -> None:

@@ -1,0 +1,1 @@
+"""Refusals out of instruction data: detect, rewrite, answer, verify, and decide."""

@@ -1,0 +1,53 @@
+"""Who judges for a job that is not a labelling job? A judge that the engine hands over, found by its name.
+
+Capabilities never import one another: the judge comes through the registry, and this is what it can do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from refusal_tui.errors import InputError
+from refusal_tui.jobs.registry import HANDED_JUDGE, load
+from refusal_tui.labels.rows import Row
+from refusal_tui.labels.verdict import RowError, Verdict
+from refusal_tui.store.ledger import RowKey
+from refusal_tui.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from refusal_tui.jobs.asking import Models
+
+OFFLINE = "lexical"
+
+
+class HandedJudge(Protocol):
+    """One judge of one job. What it asks is in the job's ledger under the key that it is given."""
+
+    annotator: str
+
+    async def judge(self, row: Row, key: RowKey) -> Verdict | RowError:
+        """The row may be one that is not in the store (a rewritten prompt with its answer)."""
+
+    def refuses(self, verdict: Verdict) -> bool | None:
+        """Whether the verdict says that the response refuses; None: it does not say."""
+
+    def says(self, verdict: Verdict, head: str) -> bool | None:
+        """What the verdict says of a yes/no head (`prompt_harmful`, `response_harmful`); None: it was not asked."""
+
+
+def handed_judge(name: str, endpoint: str | None, models: Models, workspace: Workspace) -> HandedJudge:
+    """The judge `name`: offline, or asking `endpoint`, one of `models`."""
+    judge: HandedJudge = load(HANDED_JUDGE)(name, endpoint, models, workspace)
+    return judge
+
+
+def check_judge(name: str) -> None:
+    """Raises InputError, naming what there is, for a judge that does not exist."""
+    from refusal_tui.labels.question_sets import question_set
+
+    if name == OFFLINE:
+        return
+    try:
+        question_set(name)
+    except InputError as error:
+        raise InputError(str(error), f"{error.next_step} The offline judge is called {OFFLINE}.".strip()) from None
