@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual.app import ComposeResult, RenderResult
+from rich.console import RenderableType
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.renderables.blank import Blank
 from textual.screen import Screen
@@ -41,11 +42,12 @@ class WorkScreen(Steady, Screen[Any]):
     def compose_body(self) -> ComposeResult:
         yield from ()
 
-    def render(self) -> RenderResult:
+    def render(self) -> RenderableType:
         """A full screen hides those below it, also where the theme leaves the background to the terminal (16 colours):
         Textual would draw the whole stack, one through the other."""
         background = self.styles.background
-        return self.app.render() if background.is_transparent else Blank(background)
+        shown = self.app.render() if background.is_transparent else Blank(background)
+        return cast("RenderableType", shown)
 
     def crumbs(self) -> str:
         """Where the user is, for the header; may hold data."""
