@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "row": ("refusal_tui.cli.data:row", "Print everything that is known of one row."),
     "facets": ("refusal_tui.cli.data:facets_", "Count the rows of a selection by label, model, dataset, …"),
     "selections": ("refusal_tui.cli.data:selections", "List the saved selections, or save one."),
-    "run": ("refusal_tui.cli.run:run", "Run a job: import, label, export."),
+    "run": ("refusal_tui.cli.run:run", "Run a job: import, prompts, generate, label, clean, export."),
     "jobs": ("refusal_tui.cli.jobs:jobs", "List, watch, pause, resume, cancel or retry jobs."),
     "export": ("refusal_tui.cli.run:export", "Write a selection with its labels (alias of: run export)."),
     "score": ("refusal_tui.cli.score:score", "Measure a judge against human labels in a file."),

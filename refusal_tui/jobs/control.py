@@ -20,6 +20,7 @@ from refusal_tui.jobs.liveness import is_alive
 from refusal_tui.jobs.registry import job_kind
 from refusal_tui.store import jobs as store
 from refusal_tui.store.browse import select_ids
+from refusal_tui.store.connect import transaction
 from refusal_tui.store.jobs import Job, JobState
 from refusal_tui.store.trouble import retry_failed
 from refusal_tui.store.workspace import Workspace
@@ -42,7 +43,8 @@ def submit(
     lane = spec.lane() or kind.lane.name
     with closing(workspace.open()) as connection:
         spec.check_in(connection)
-        ids = None
+        with transaction(connection):
+            ids = spec.make_rows(connection)
         if kind.selects:
             ids = select_ids(connection, selection)
             if not ids:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
@@ -41,6 +41,10 @@ class JobSpec(BaseModel):
 
     def check_in(self, connection: sqlite3.Connection) -> None:
         """What must hold in the workspace when the job is submitted (an end point that exists). Raises InputError."""
+
+    def make_rows(self, connection: sqlite3.Connection) -> Sequence[int] | None:
+        """The rows of a job that makes its own when it is submitted; the caller holds the transaction."""
+        return None
 
     def lane(self) -> str | None:
         """The lane of a job with these settings, where it is not that of its kind."""

@@ -1,0 +1,1 @@
+"""Responses of models to prompts, and prompts themselves."""

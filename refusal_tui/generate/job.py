@@ -1,0 +1,108 @@
+"""How are responses generated? Every end point, system prompt and sample is a unit of every row, and makes an item.
+
+Rows that share a prompt are answered once: the others' units end without an item.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+
+from refusal_tui.generate.answers import item_of, name_of_text, response_request, turns_of
+from refusal_tui.generate.spec import GenerateSpec
+from refusal_tui.jobs.asking import Models
+from refusal_tui.jobs.rowjob import RowJob
+from refusal_tui.labels.verdict import RowError
+from refusal_tui.llm.limits import Budget
+from refusal_tui.llm.request import CallFailure, Sampling
+from refusal_tui.store.connect import transaction
+from refusal_tui.store.datasets import begin_made
+from refusal_tui.store.jobs import Job
+from refusal_tui.store.outcomes import Made, Output, PendingRow, RowResult, Unit
+from refusal_tui.store.workspace import Workspace
+
+ADAPTER = "generate"
+
+
+class GenerateJob(RowJob):
+    """Asks the end points of a GenerateSpec. A unit's stage is `END_POINT/SYSTEM`, its k the sample."""
+
+    max_attempts = 1  # the pools have retried
+
+    def __init__(self, spec: GenerateSpec, workspace: Workspace) -> None:
+        self._spec = spec
+        self._workspace = workspace
+        self._systems = spec.system_texts()
+        minutes = spec.max_minutes
+        budget = Budget(spec.max_cost, spec.max_tokens, None if minutes is None else minutes * 60)
+        self.models = Models(workspace, spec.models, budget)
+        self.side = self.models
+        self.concurrency = self.models.concurrency
+        self.max_rate = spec.max_rate
+        self._of_stage = {f"{name}/{system}": (name, system) for name in spec.models for system in self._systems}
+        self.units = [Unit(stage, k) for stage in self._of_stage for k in range(spec.samples)]
+        self._dataset_id = 0
+        self._same_prompt: set[int] = set()
+
+    async def start(self, job: Job) -> None:
+        await self.models.open(job)
+        with closing(self._workspace.open()) as connection:
+            with transaction(connection):
+                self._dataset_id = begin_made(connection, self._spec.name, job.id, ADAPTER).id
+            self._same_prompt = _later_of_a_prompt(connection, job.id)
+
+    def stopping(self) -> None:
+        self.models.stop()
+
+    async def close(self) -> None:
+        await self.models.close()
+
+    async def process(self, work: Sequence[PendingRow]) -> list[RowResult]:
+        return [await self._one(pending) for pending in work]
+
+    async def _one(self, pending: PendingRow) -> RowResult:
+        row, unit = pending.row, pending.unit
+        if row.item_id in self._same_prompt:
+            return Output(row.item_id, {"asked": False, "reason": "another row has the same prompt"})
+        if self._spec.missing_only and row.response is not None:
+            return Output(row.item_id, {"asked": False, "reason": "it has a response"})
+        endpoint, system = self._of_stage[unit.stage]
+        text = self._systems[system]
+        turns = turns_of(row, text)
+        reply = await self.models.ask(endpoint, response_request(turns, self._sampling(unit.k), unit.k), pending)
+        if isinstance(reply, CallFailure):
+            return RowError(row.item_id, reply.error_class, reply.message, raw=reply.raw)
+        model = self.models.endpoints[endpoint].model
+        known = {
+            "endpoint": endpoint,
+            "system": None if text is None else f"{system}@{name_of_text(text)}",
+            "sample": unit.k,
+            "temperature": self._spec.temperature,
+            "top_p": self._spec.top_p,
+            "max_tokens": self._spec.answer_tokens,
+            "seed": self._seed(unit.k),
+            "generate_job": self.models.job_id,
+        }
+        item = item_of(row, turns, reply, model, known)
+        key = f"{row.dataset}/{row.key}/{unit.stage}/{unit.k}"
+        return Made(row.item_id, self._dataset_id, key, item, {"finish_reason": reply.finish_reason})
+
+    def _sampling(self, k: int) -> Sampling:
+        spec = self._spec
+        return Sampling(spec.temperature, spec.top_p, spec.answer_tokens, self._seed(k))
+
+    def _seed(self, k: int) -> int | None:
+        return None if self._spec.seed is None else self._spec.seed + k
+
+
+def _later_of_a_prompt(connection: sqlite3.Connection, job_id: int) -> set[int]:
+    """The rows of a job whose prompt an earlier row has, too. A row without a response comes before one with."""
+    rows = connection.execute(
+        """SELECT id FROM (
+             SELECT item.id, row_number() OVER
+                 (PARTITION BY item.prompt_id ORDER BY item.response_chars IS NOT NULL, job_item.position) AS n
+             FROM job_item JOIN item ON item.id = job_item.item_id WHERE job_item.job_id = ?) WHERE n > 1""",
+        (job_id,),
+    )
+    return {row[0] for row in rows}
