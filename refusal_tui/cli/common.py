@@ -82,10 +82,13 @@ def emit_json_lines(values: Iterable[Any]) -> None:
         print(json.dumps(value, ensure_ascii=True, default=str))
 
 
-def emit_table(head: Sequence[str], lines: Iterable[Sequence[object]], *, cut: int = 60) -> None:
+def emit_table(
+    head: Sequence[str], lines: Iterable[Sequence[object]], *, cut: int = 60, whole: Sequence[str] = ()
+) -> None:
     """Aligned columns on standard output, as wide as the terminal at most.
 
     Cells are safe text of at most `cut` cells, numbers stand right. The first lines decide how wide the columns are.
+    Columns named in `whole` hold figures: they are never cut, and the line may be longer than the terminal.
     """
     from refusal_tui.text.safe import cell_width, shorten
 
@@ -96,7 +99,8 @@ def emit_table(head: Sequence[str], lines: Iterable[Sequence[object]], *, cut: i
         max([cell_width(name), *(cell_width(shorten(_cell(line[i]), cut)) for line in measured)])
         for i, name in enumerate(head)
     ]
-    widths = _fitted(widths, [is_right or not name for is_right, name in zip(right, head, strict=True)])
+    fixed = [is_right or not name or name in whole for is_right, name in zip(right, head, strict=True)]
+    widths = _fitted(widths, fixed)
     for row in chain([head], measured, rest):
         padded = []
         for value, width, is_right in zip(row, widths, right, strict=True):

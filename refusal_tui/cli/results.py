@@ -93,7 +93,7 @@ def compare(
         _write(render.comparison_markdown(comparison), out)
     else:
         head, lines = render.comparison_lines(comparison)
-        emit_table(head, lines, cut=32)
+        emit_table(head, lines, cut=32, whole=head[head.index("prompts") :])
         emit("\n" + render.COMPARISON_NOTE)
 
 
