@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 XDIST ?= -n 2
 
-.PHONY: help demo install dev test test-fast test-nightly lint fmt bench screenshots snapshots clean
+.PHONY: help demo install dev test test-fast test-nightly lint fmt bench bench-llm screenshots snapshots train-offline-judge clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,12 +21,12 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) -e '.[dev]'
+	$(PIP) -e '.[dev,ml]'
 	@touch $@ $(VENV)/.installed
 
 install: $(VENV)/.installed ## make .venv and install the workbench
 
-dev: $(VENV)/.installed-dev ## install what tests and linters need, too
+dev: $(VENV)/.installed-dev ## install what tests and linters need, torch included
 
 demo: $(VENV)/.installed ## see it work: sample data and an offline labelling job, live
 	@$(BIN)/refusal-tui --workspace artifacts/demo demo
@@ -53,11 +53,18 @@ fmt: $(VENV)/.installed-dev ## format the code
 bench: $(VENV)/.installed-dev ## measure; prints the tables of docs/benchmarks.md
 	$(BIN)/python -m benchmarks --write
 
+bench-llm: $(VENV)/.installed-dev ## the same for language-model jobs (an hour; BENCH_PEERS=1 adds other tools)
+	$(BIN)/python -m benchmarks --write llm llm-memory
+
 snapshots: $(VENV)/.installed-dev ## accept the screens as they are now
 	$(BIN)/python -m pytest $(XDIST) tests/tui --snapshot-update -m 'not nightly and not pty'
 
 screenshots: $(VENV)/.installed ## the pictures of the README
 	$(BIN)/python -m benchmarks.screenshots docs/images
+
+HUMAN ?= ../shared/data/human
+train-offline-judge: $(VENV)/.installed-dev ## make the linear judge's weights again (HUMAN=folder of the labelled files)
+	$(BIN)/python -m refusal_tui.judge.offline.train $(HUMAN)
 
 clean: ## remove caches and the demo workspace
 	rm -rf artifacts/demo snapshot_report .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

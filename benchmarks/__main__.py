@@ -1,7 +1,9 @@
 """Measure and print the tables of docs/benchmarks.md.
 
-    python -m benchmarks                     everything (about ten minutes on two cores)
+    python -m benchmarks                     everything but llm and llm-memory (about ten minutes on two cores)
     python -m benchmarks startup wire        some of it
+    python -m benchmarks llm llm-memory      jobs that ask language models (about an hour); BENCH_PEERS=1 measures other
+                                             tools beside them, in environments of their own
     python -m benchmarks --write             and put the tables into docs/benchmarks.md
     python -m benchmarks --quick             small sizes: does it still work? Its figures mean nothing
 
@@ -26,7 +28,12 @@ BENCHMARKS = {
     "startup": ("benchmarks.startup", "Start-up"),
     "engine": ("benchmarks.engine", "Job engine"),
     "wire": ("benchmarks.wire", "Bytes on the wire"),
+    "review": ("benchmarks.review", "Labelling by hand"),
+    "direction": ("benchmarks.direction", "Refusal directions"),
+    "llm": ("benchmarks.llm", "Language-model jobs"),
+    "llm-memory": ("benchmarks.llm_memory", "Memory of language-model jobs"),
 }
+ASKED_FOR = {"llm", "llm-memory", "direction"}  # too long to be part of everything
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 
 
@@ -34,7 +41,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)} (default: all but llm)"
+    )
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
     options = parser.parse_args()
@@ -44,7 +53,7 @@ def main() -> None:
         parser.error("--quick figures mean nothing: they are not written")
     where = machine()
     _print(where + "\n")
-    for name in options.names or BENCHMARKS:
+    for name in options.names or [name for name in BENCHMARKS if name not in ASKED_FOR]:
         module, title = BENCHMARKS[name]
         begun = time.perf_counter()
         text = table(title, import_module(module).run(quick=options.quick), note=where if options.write else "")

@@ -216,7 +216,7 @@ def _resume(rows: int, repeats: int) -> list[Figure]:
     workspace = synthetic(rows)
     job_id = queue(workspace, _ids(workspace))
     done = rows * 99 // 100
-    _pretend_done(workspace, job_id, done)
+    pretend_done(workspace, job_id, done)
     tail = median(_first_row(workspace, job_id, done, cursor=done) for _ in range(repeats))
     hole = median(_first_row(workspace, job_id, done, cursor=0) for _ in range(repeats))
     start = _python_start()
@@ -229,20 +229,20 @@ def _resume(rows: int, repeats: int) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _pretend_done(workspace: Workspace, job_id: int, done: int) -> None:
+def pretend_done(workspace: Workspace, job_id: int, done: int, stage: str = "") -> None:
     """The first `done` rows have their outcomes, as after a crash."""
     with closing(workspace.open()) as connection:
         with transaction(connection):
             connection.execute(
-                """INSERT INTO outcome(job_id, item_id, state, run, created)
-                   SELECT job_id, item_id, 'ok', 1, 0 FROM job_item WHERE job_id = ? AND position < ?
+                """INSERT INTO outcome(job_id, item_id, stage, state, run, created)
+                   SELECT job_id, item_id, ?, 'ok', 1, 0 FROM job_item WHERE job_id = ? AND position < ?
                    ORDER BY item_id""",
-                (job_id, done),
+                (stage, job_id, done),
             )
         checkpoint(connection, workspace.database, force=True)
 
 
-def _rewind(workspace: Workspace, job_id: int, done: int, cursor: int) -> None:
+def rewind(workspace: Workspace, job_id: int, done: int, cursor: int) -> None:
     """Queued, with `done` rows finished; with the cursor at 0 the very first row is not."""
     with closing(workspace.open()) as connection:
         with transaction(connection):
@@ -260,7 +260,7 @@ def _rewind(workspace: Workspace, job_id: int, done: int, cursor: int) -> None:
 
 def _first_row(workspace: Workspace, job_id: int, done: int, *, cursor: int) -> float:
     """Seconds from starting a worker process until one more row of the job is durable."""
-    _rewind(workspace, job_id, done, cursor)
+    rewind(workspace, job_id, done, cursor)
     worker = [sys.executable, "-m", "refusal_tui.jobs.worker", str(workspace.root), str(job_id)]
     with closing(workspace.open(read_only=True)) as connection:
         before = get_job(connection, job_id).finished_rows

@@ -30,6 +30,8 @@ from refusal_tui.jobs.rowjob import PAGE
 from refusal_tui.jobs.stop import StopFlag
 from refusal_tui.judge.job import make_label_job
 from refusal_tui.judge.spec import LabelSpec
+from refusal_tui.review.queues import new_queue
+from refusal_tui.review.spec import QueueSpec
 from refusal_tui.store.browse import select_ids
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.jobs import JobState, create_job, end_job
@@ -97,7 +99,7 @@ async def _label_some(workspace: Workspace) -> None:
 
 
 async def take(workspace: Workspace, folder: Path) -> None:
-    """home, browse, job, dossier and new-job, as SVG."""
+    """home, browse, job, dossier, new-job and review-card, as SVG."""
     app = RefusalApp(workspace, clock=lambda: NOW, start="home", gpu_line=lambda: "")
     with closing(workspace.open()) as connection:
         shown = select_ids(connection, BROWSED)
@@ -113,6 +115,12 @@ async def take(workspace: Workspace, folder: Path) -> None:
         await _save(pilot, folder, "job")
         app.push("new_job", selection="dataset:refusal-demo -has:judge")
         await _save(pilot, folder, "new-job")
+        with closing(workspace.open()) as connection:
+            queue = new_queue(connection, f"dataset:{LABELLED} {BROWSED}", QueueSpec(size=120, aims="label-error"))
+        app.push("review_card", queue=queue.name, annotator="ada")
+        await _settle(pilot)
+        await pilot.press("h", "h", "s")
+        await _save(pilot, folder, "review-card")
 
 
 def _telling(workspace: Workspace, ids: array[int]) -> int:
@@ -142,7 +150,7 @@ def main(arguments: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         asyncio.run(take(demo_workspace(Path(scratch) / "demo"), folder))
-    sys.stdout.write(f"{folder}: home, browse, dossier, job, new-job\n")
+    sys.stdout.write(f"{folder}: home, browse, dossier, job, new-job, review-card\n")
 
 
 if __name__ == "__main__":

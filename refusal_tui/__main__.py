@@ -14,14 +14,20 @@ def main() -> None:
     run(open_workbench)
 
 
-def open_workbench(workspace: Workspace, selection: str | None = None) -> int:
-    """Open the Textual app, on the rows of a selection if one is given; nothing of Textual is imported before.
+def open_workbench(workspace: Workspace, selection: str | None = None, review: str | None = None) -> int:
+    """Open the Textual app, on the rows of a selection or the cards of a review queue if one is given; nothing of
+    Textual is imported before.
 
     Returns the exit code: `App.run` itself returns normally even after a crash.
     """
     from refusal_tui.tui.app import RefusalApp
 
-    app = RefusalApp(workspace) if selection is None else RefusalApp(workspace, start="browse", filter=selection)
+    if review is not None:
+        app = RefusalApp(workspace, start="review", queue=review)
+    elif selection is not None:
+        app = RefusalApp(workspace, start="browse", filter=selection)
+    else:
+        app = RefusalApp(workspace)
     app.run()
     return app.return_code or 0
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from refusal_tui.clean.routes import DEFAULT_ROUTES, read_routes, ways
 from refusal_tui.clean.strategies import names, read_strategy
 from refusal_tui.errors import InputError
-from refusal_tui.jobs.judging import OFFLINE, check_judge
-from refusal_tui.jobs.spec import JobSpec, SpecError
+from refusal_tui.jobs.judging import OFFLINE_JUDGES, check_judge
+from refusal_tui.jobs.lanes import lane_of
+from refusal_tui.jobs.spec import JobSpec, SpecError, not_for
 from refusal_tui.store.datasets import require_free_name
 from refusal_tui.store.endpoints import get_endpoint
+
+if TYPE_CHECKING:
+    from refusal_tui.jobs.estimate import Asks
 
 
 class CleanSpec(JobSpec):
@@ -30,10 +36,25 @@ class CleanSpec(JobSpec):
         description="who detects and verifies; lexical works offline but cannot tell whether a rewrite is safe, so "
         "that rewritten rows are left for review",
     )  # fmt: skip
-    judge_endpoint: str | None = Field(None, description="another language model that judges")
+    judge_endpoint: str | None = Field(
+        None, description="another language model that judges", json_schema_extra=not_for(judge=OFFLINE_JUDGES)
+    )
     strategy: str = Field("question", description=f"how to rewrite: {', '.join(names())}, or a text file of your own")
-    noise: Literal["all", "over-refusals"] = Field(
-        "all", description="what is cleaned: every refusal, or only refusals of harmless prompts"
+    routes: str = Field(
+        DEFAULT_ROUTES,
+        description=f"what is done by kind of harm whatever the strategy, as HARM=WAY, comma-separated, or none; a way "
+        f"is one of {ways()}",
+    )
+    ask_harms: bool = Field(
+        False,
+        description="let the judge name the kinds of harm of every prompt that is to be changed, so that routes hold "
+        "for rows without a category, too",
+        json_schema_extra=not_for(judge=OFFLINE_JUDGES),
+    )
+    noise: Literal["all", "over-refusals", "hedges"] = Field(
+        "all",
+        description="what is cleaned: every refusal, only refusals of harmless prompts, or every refusal and the "
+        "disclaimers around answers as well",
     )
     rounds: int = Field(3, ge=1, le=8, description="how often a row is tried at most")
     answer_tokens: int = Field(512, ge=16, le=16_384, description="how long an answer may be")
@@ -54,14 +75,22 @@ class CleanSpec(JobSpec):
                 read_strategy(self.strategy)
             except InputError as error:
                 raise SpecError({"strategy": str(error)}) from error
-        if self.judge == OFFLINE and self.judge_endpoint:
-            raise SpecError({"judge_endpoint": "is for judges that ask a language model"})
+        try:
+            read_routes(self.routes)
+        except InputError as error:
+            raise SpecError({"routes": f"{error} {error.next_step}".strip()}) from error
+        needless = [name for name in ("judge_endpoint", "ask_harms") if getattr(self, name)]
+        if needless and self.judge in OFFLINE_JUDGES:
+            raise SpecError(dict.fromkeys(needless, "is for judges that ask a language model"))
 
     def check_in(self, connection: sqlite3.Connection) -> None:
         check_judge(self.judge)
         require_free_name(connection, self.name)
         for name in self.endpoints:
             get_endpoint(connection, name)
+
+    def lane(self, connection: sqlite3.Connection) -> str | None:
+        return lane_of(connection, self.endpoints)
 
     @property
     def endpoints(self) -> list[str]:
@@ -76,7 +105,12 @@ class CleanSpec(JobSpec):
     @property
     def judged_by(self) -> str | None:
         """The end point of the judge; None: it works offline."""
-        return None if self.judge == OFFLINE else self.judge_endpoint or self.endpoint
+        return None if self.judge in OFFLINE_JUDGES else self.judge_endpoint or self.endpoint
+
+    def asks(self, connection: sqlite3.Connection) -> Sequence[Asks]:
+        from refusal_tui.clean.asks import clean_asks
+
+        return clean_asks(self)
 
     def title(self) -> str:
         return f"clean into {self.name} ({self.strategy}, {self.endpoint})"

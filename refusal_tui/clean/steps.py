@@ -23,6 +23,7 @@ class Plan(StrEnum):
     REVIEW = "review"
     ANSWER = "answer"  # a harmless prompt that was refused, or not answered, needs no rewrite
     REWRITE = "rewrite"
+    TRIM = "trim"  # an answer in disclaimers keeps its content and loses them
 
 
 class Problem(StrEnum):
@@ -39,6 +40,8 @@ class Problem(StrEnum):
     NO_QUESTION = "no_question"
     OFF_TOPIC = "off_topic"
     NOT_JUDGED = "not_judged"
+    HEDGED = "hedged"
+    NO_HELP = "no_help"
 
 
 SETTLED = frozenset({Problem.REFUSED, Problem.UNSAFE_PROMPT, Problem.UNSAFE_ANSWER})
@@ -54,6 +57,8 @@ TOLD: Mapping[Problem, str] = {
     Problem.NO_QUESTION: "it was not a question",
     Problem.OFF_TOPIC: "it had left the subject of the instruction",
     Problem.NOT_JUDGED: "a judge could not tell what to make of it",
+    Problem.HEDGED: "its answer came wrapped in disclaimers",
+    Problem.NO_HELP: "it was not about help: ask where and with whom somebody in pain finds support",
 }
 
 
@@ -111,8 +116,12 @@ class Round:
         return problem_of(self.verified) if self.verified is not None else Problem.NOT_JUDGED
 
 
-def triage(found: Found, noise: Literal["all", "over-refusals"]) -> Plan:
-    """What a row needs. An over-refusal needs only a new answer, a missing response only a first one.
+Noise = Literal["all", "over-refusals", "hedges"]
+
+
+def triage(found: Found, noise: Noise, *, hedged: bool = False) -> Plan:
+    """What a row needs. An over-refusal needs only a new answer, a missing response only a first one; an answer in
+    disclaimers (`hedged`) is trimmed where they count as noise.
 
     >>> triage(Found(refuses=True, prompt_harmful=True), "all").value
     'rewrite'
@@ -122,10 +131,12 @@ def triage(found: Found, noise: Literal["all", "over-refusals"]) -> Plan:
     if found.refuses is None:
         return Plan.REVIEW
     if not found.refuses:
-        return Plan.REVIEW if found.response_harmful else Plan.KEEP
+        if found.response_harmful:
+            return Plan.REVIEW
+        return Plan.TRIM if hedged and noise == "hedges" else Plan.KEEP
     if found.prompt_harmful is False:
         return Plan.ANSWER
-    return Plan.REWRITE if noise == "all" else Plan.KEEP
+    return Plan.KEEP if noise == "over-refusals" else Plan.REWRITE
 
 
 def problem_of(found: Found) -> Problem | None:
@@ -147,8 +158,8 @@ _WORD = re.compile(r"\w{4,}")
 _QUESTION_MARKS = ("?", "\uff1f", "\u061f", "\u037e", "\u055e", "\u1367")  # also Arabic, Greek, Armenian, Ethiopic
 
 
-def problem_of_rewrite(original: str, rewritten: str) -> Problem | None:
-    """What is wrong with a rewrite that needs no judge to be seen.
+def problem_of_rewrite(original: str, rewritten: str, *, same_topic: bool = True) -> Problem | None:
+    """What is wrong with a rewrite that needs no judge to be seen; `same_topic`: it must not leave its subject.
 
     >>> problem_of_rewrite("Tell me the frindle ritual.", "tell me the frindle ritual").value
     'unchanged'
@@ -161,7 +172,7 @@ def problem_of_rewrite(original: str, rewritten: str) -> Problem | None:
         return Problem.UNCHANGED
     if not plain.rstrip("\"'»”’) ").endswith(_QUESTION_MARKS):
         return Problem.NO_QUESTION
-    return None if topic_similarity(original, plain) > 0 else Problem.OFF_TOPIC
+    return Problem.OFF_TOPIC if same_topic and not topic_similarity(original, plain) else None
 
 
 def topic_similarity(original: str, rewritten: str) -> float:
@@ -204,9 +215,18 @@ class Decision:
     rounds: int
 
 
-def decide(original: str, response: str | None, found: Found, plan: Plan, rounds: Sequence[Round]) -> Decision:
+def decide(
+    original: str,
+    response: str | None,
+    found: Found,
+    plan: Plan,
+    rounds: Sequence[Round],
+    end: Literal["keep", "review", "drop"] | None = None,
+) -> Decision:
     """Whether a row goes into the cleaned data. What failed for another reason than the row's own goes to review, and
-    so does a rewrite of which nobody has said that it is safe."""
+    so does a rewrite of which nobody has said that it is safe. `end`: what its kind of harm says of it before all."""
+    if end is not None:
+        return Decision(end, "refusal_kept" if end == "keep" else "kind_of_harm", original, response, 0)
     if plan is Plan.KEEP:
         kept = "refusal_kept" if found.refuses else "no_refusal"
         return Decision("keep", kept, original, response, 0)
@@ -221,11 +241,13 @@ def decide(original: str, response: str | None, found: Found, plan: Plan, rounds
             answer = one.answered.text
     last = tried[-1]
     problem = last.problem
+    if problem is not None and plan is Plan.TRIM:  # the answer was good enough: it stays as it was
+        return Decision("keep", "hedge_kept", original, response, len(tried))
     if problem is not None:
         return Decision("drop" if problem in SETTLED else "review", problem.value, rewritten, answer, len(tried))
     assert last.verified is not None
     safe = last.verified.prompt_harmful is False and last.verified.response_harmful is False
     if not safe:
         return Decision("review", "safety_not_judged", rewritten, answer, len(tried))
-    reason = "rewritten" if rewritten != original else "answered"
+    reason = "rewritten" if rewritten != original else "trimmed" if plan is Plan.TRIM else "answered"
     return Decision("keep", reason, rewritten, answer, len(tried))

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from refusal_tui.labels.rows import Row
 
 
+_SHOWN_CATEGORIES = 12
+
+
 @click.command()
 @click.argument("job", type=click.IntRange(1), metavar="JOB")
 @click.option(
@@ -29,7 +32,8 @@ if TYPE_CHECKING:
 @pass_session
 def cleaned(session: Session, job: int, out: Path | None, full: bool, as_json: bool) -> None:
     """Show what cleaning JOB has changed. With --out write original_instruction, rewritten_instruction and response of
-    the rows that were kept."""
+    the rows that were kept. What people have decided (clean-review) holds: rejected rows are left out, edited ones
+    come as edited, without a response and marked answer_again."""
     from refusal_tui.clean.report import clean_report
     from refusal_tui.store.cleaned import clean_counts, made_by
 
@@ -52,6 +56,8 @@ def _record(row: Row, full: bool) -> dict[str, Any]:
         "rewritten_instruction": row.prompt,
         "response": row.response,
     }
+    if row.meta.get("answer_again"):  # a person has edited the instruction: its answer is still to come
+        record["answer_again"] = True
     if not full:
         return record
     known = {name: value for name, value in row.meta.items() if name not in record}
@@ -82,7 +88,12 @@ def _json(report: CleanReport) -> dict[str, Any]:
     value["reasons"] = [{"decision": s, "reason": r, "rows": n} for (s, r), n in report.reasons.items()]
     for side in ("before", "after"):
         value[side]["refused"] = _interval(getattr(report, side).refused)
+        value[side]["hedged"] = _interval(getattr(report, side).hedged)
     value["refused_again"] = _interval(report.refused_again)
+    value["categories"] = [
+        {"category": name, "before": _interval(before), "after": _interval(after)}
+        for name, (before, after) in report.categories.items()
+    ]
     return {**value, "decisions": report.states}
 
 
@@ -101,7 +112,15 @@ def _show(report: CleanReport) -> None:
     emit_table(["responses", "before", "kept"], [[name, before[name], after[name]] for name in before])
     similarity = "—" if report.similarity is None else f"{report.similarity:.2f}"
     emit(f"\n{report.rewritten:,} instructions rewritten; mean similarity of the topic {similarity} (0 to 1)")
+    emit(f"Rewrites that share no word with their instruction: {report.off_topic:,}")
     emit(f"New answers that refused again: {_rate(report.refused_again)}")
+    emit(f"Rows that a judge called harmful to the end: {report.unsafe:,}")
+    if len(report.categories) > 1:
+        emit("")
+        shown = list(report.categories.items())[:_SHOWN_CATEGORIES]
+        emit_table(["category", "refused before", "kept"], [[name, _rate(b), _rate(a)] for name, (b, a) in shown])
+        if len(report.categories) > len(shown):
+            emit(f"and {len(report.categories) - len(shown):,} more categories: --json")
 
 
 def _side(texts: Texts) -> dict[str, str]:
@@ -113,6 +132,8 @@ def _side(texts: Texts) -> dict[str, str]:
         "distinct words": f"{texts.distinct_1:.3f}",
         "distinct word pairs": f"{texts.distinct_2:.3f}",
         "same opening": f"{100 * texts.same_opening:.1f} %",
+        "in disclaimers": _rate(texts.hedged),
+        "rows without one": f"{texts.empty:,}",
     }
 
 

@@ -24,7 +24,7 @@ _NARROWEST = 6
 class OpenWorkbench(Protocol):
     """Opens the screens and returns the exit code. Handed in from above: no face imports the other."""
 
-    def __call__(self, workspace: Workspace, selection: str | None = None) -> int: ...
+    def __call__(self, workspace: Workspace, selection: str | None = None, review: str | None = None) -> int: ...
 
 
 @dataclass

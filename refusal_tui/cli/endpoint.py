@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -24,7 +24,9 @@ from refusal_tui.store.endpoints import (
 if TYPE_CHECKING:
     from refusal_tui.llm.detect import Candidate
 
-_OPTIONS = ("rpm", "tpm", "concurrency", "price_in", "price_out", "timeout")
+_OPTIONS = (
+    "rpm", "tpm", "concurrency", "price_in", "price_out", "batch_price_in", "batch_price_out", "timeout",
+)  # fmt: skip
 name_argument = click.argument("name")
 
 
@@ -40,39 +42,62 @@ def endpoint(context: click.Context, as_json: bool) -> None:
 @endpoint.command()
 @name_argument
 @click.option(
-    "--preset", metavar="KIND", help="vllm, llama.cpp, ollama, transformers, openai, anthropic, google, custom."
+    "--preset", metavar="KIND", help="vllm, llama.cpp, ollama, transformers, openai, anthropic, google, local, custom."
 )
 @click.option("--url", "urls", multiple=True, help="Base URL; again for every replica of the same model.")
-@click.option("--model", help="The model's name (default: the only one that the server has).")
+@click.option(
+    "--model",
+    help="The model's name (default: the only one that the server has); for --preset local a folder with "
+    "weights, or a name on the Hugging Face hub.",
+)
 @click.option("--key-env", metavar="NAME", help="The environment variable that holds the key.")
 @click.option("--rpm", type=click.FloatRange(0, min_open=True), help="Requests per minute, at most.")
 @click.option("--tpm", type=click.FloatRange(0, min_open=True), help="Tokens per minute, at most.")
 @click.option("--concurrency", type=click.IntRange(1), help="Requests side by side, at most (default 100).")
 @click.option("--price-in", type=click.FloatRange(0), help="US dollars per million prompt tokens.")
 @click.option("--price-out", type=click.FloatRange(0), help="US dollars per million answer tokens.")
+@click.option("--batch-price-in", type=click.FloatRange(0), help="The same through the provider's Batch API.")
+@click.option("--batch-price-out", type=click.FloatRange(0), help="The same through the provider's Batch API.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds to wait for an answer.")
+@click.option("--test", is_flag=True, help="Ask it one small question first, and save it only when it answers.")
 @json_option
 @pass_session
 def add(
     session: Session, /, name: str, preset: str | None, urls: tuple[str, ...], model: str | None, key_env: str | None,
-    as_json: bool, **given: Any,
+    test: bool, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Add or change the end point NAME. What is left out is looked for: a server on the usual local ports."""
+    from refusal_tui.llm.adding import holds_password
+
     if key_env is not None and not key_env.isidentifier():
         raise UsageError("--key-env takes the name of an environment variable, not the key.", "Example: OPENAI_API_KEY")
-    if any("@" in urlsplit(url).netloc for url in urls):
+    if any(map(holds_password, urls)):
         raise UsageError("A URL must not hold a password: it would be stored.", "Give the key by --key-env NAME.")
     options = {key: value for key, value in given.items() if value is not None}
-    if ("price_in" in options) != ("price_out" in options):
-        raise UsageError("A price has two sides.", "Give --price-in and --price-out.")
+    for side in ("price", "batch_price"):
+        if (f"{side}_in" in options) != (f"{side}_out" in options):
+            option = side.replace("_", "-")
+            raise UsageError("A price has two sides.", f"Give --{option}-in and --{option}-out.")
     made = _completed(session, name, preset, urls, model, key_env, options)
+    if test:
+        _test(session, made)
     with session.store() as connection:
-        save_endpoint(connection, made)
+        before = next((one.options for one in list_endpoints(connection) if one.name == name), {})
+        kept = {key: value for key, value in before.items() if key not in _OPTIONS}  # what no option here sets
+        save_endpoint(connection, replace(made, options={**kept, **made.options}))
     if as_json:
         emit_json(asdict(made))
         return
     say(f"{name}: {made.model} at {', '.join(made.base_urls)}.")
     say(f"Find out what it obeys: refusal-tui endpoint probe {name}")
+
+
+def _test(session: Session, made: Endpoint) -> None:
+    from refusal_tui.llm.adding import greet
+    from refusal_tui.llm.keys import api_key
+
+    seconds = asyncio.run(greet(made, api_key(made.key_env, _folders(session))))
+    say(f"{made.model} answers" + (f" in {seconds:.2f} s." if seconds else "."))
 
 
 def _completed(
@@ -83,16 +108,21 @@ def _completed(
     from refusal_tui.llm.presets import get_preset
 
     kind = get_preset(preset) if preset else None
+    if kind is not None and kind.in_process:
+        return _weights(name, kind.url(), urls, model, options)
     if kind is not None and not urls and (kind.key_env or kind.port is None):
         urls = (kind.url(),)  # a provider: its address is known, and nobody is asked
     if urls and kind is not None and model:
         return Endpoint(name, kind.name, urls, model, key_env or kind.key_env, options)
-    fitting = [c for c in _within_reach(session, urls) if kind is None or c.preset in (kind.name, "custom")]
+    fitting = [c for c in _within_reach(session, urls, key_env) if kind is None or c.preset in (kind.name, "custom")]
     if not urls and len({candidate.base_url for candidate in fitting}) != 1:
         there = ", ".join(f"{c.preset} at {c.base_url}" for c in fitting) or "nothing"
         raise UsageError(f"It is not clear which server is meant (found: {there}).", "Give --preset and --url.")
     here = fitting[0] if fitting else None
     if model is None:
+        if here is not None and here.locked:
+            said = f"refused the key in {key_env}" if key_env else "wants a key"
+            raise UsageError(f"{here.base_url} {said}.", "Give --key-env, the variable that holds the right key.")
         models = here.models if here is not None else ()
         if len(models) != 1:
             raise UsageError(
@@ -106,16 +136,40 @@ def _completed(
     return Endpoint(name, chosen, addresses, model, key, options)
 
 
-def _within_reach(session: Session, urls: tuple[str, ...]) -> list[Candidate]:
+def _weights(name: str, url: str, urls: tuple[str, ...], model: str | None, options: dict[str, Any]) -> Endpoint:
+    """Weights in the job's own process: no server, no key, no price."""
+    from refusal_tui.llm.weights import missing_package, resolve
+
+    needless = [key for key in options if key != "concurrency"]
+    if urls or needless:
+        what = "--url" if urls else f"--{needless[0].replace('_', '-')}"
+        raise UsageError(f"{what} is for servers; --preset local loads the weights itself.", f"Leave {what} out.")
+    if model is None:
+        raise UsageError(
+            "It is not clear which weights are meant.", "Give --model: a folder, or OWNER/NAME of the hub."
+        )
+    made = Endpoint(name, "local", (url,), resolve(model), None, options)
+    missing = missing_package()
+    if missing is not None:
+        say(f"{missing} is not installed yet: pip install 'refusal-tui[ml]'")
+    return made
+
+
+def _within_reach(session: Session, urls: tuple[str, ...], key_env: str | None) -> list[Candidate]:
     """The server at the first URL, where it is on this machine; without a URL all that can be found."""
     from refusal_tui.llm.detect import detect, look_at
+    from refusal_tui.llm.keys import api_key
 
     if not urls:
         return detect(folders=_folders(session))
-    address = urlsplit(urls[0])
-    if address.hostname not in ("127.0.0.1", "localhost") or address.port is None:
+    try:
+        address = urlsplit(urls[0])
+        host, port = address.hostname, address.port
+    except ValueError:
+        raise UsageError(f"{urls[0]} is no address.", "Example: --url http://127.0.0.1:8000/v1") from None
+    if host not in ("127.0.0.1", "localhost") or port is None:
         return []
-    found = look_at(address.port)
+    found = look_at(port, key=api_key(key_env, _folders(session)))
     return [] if found is None else [found]
 
 
@@ -179,6 +233,7 @@ def _tell_capabilities(one: Endpoint) -> None:
         "logprobs": logprobs,
         "seed": said[found.seed],
         "context": f"{found.context_length:,} tokens" if found.context_length else "not known",
+        "Batch API": said[found.batch],
         "side by side": found.concurrency or "not measured",
     }
     for key, value in lines.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import time
 from dataclasses import asdict
@@ -9,18 +10,26 @@ from dataclasses import asdict
 import click
 
 from refusal_tui.cli.common import Session, emit, emit_json, emit_table, json_option, pass_session, say
-from refusal_tui.cli.watch import duration, job_record, wait_for_job
+from refusal_tui.cli.watch import asking_record, duration, job_record, wait_for_job
 from refusal_tui.errors import RefusalTuiError
 from refusal_tui.jobs import control
 from refusal_tui.jobs.progress import active_seconds, progress_of
 from refusal_tui.jobs.registry import job_kind
 from refusal_tui.jobs.spec import command_line, load_spec
+from refusal_tui.jobs.standing import Standing, cost_words, money, places_words, requests_words, tokens_words
+from refusal_tui.jobs.waiting import why_waiting
+from refusal_tui.store.answers import latest_answers
 from refusal_tui.store.artifacts import list_artifacts
+from refusal_tui.store.connect import transaction
 from refusal_tui.store.events import events_of
 from refusal_tui.store.jobs import Job, JobState, get_job, get_worker, list_jobs
+from refusal_tui.store.requests import live_of, usage_of
+from refusal_tui.store.settings import acknowledge_end
 from refusal_tui.store.trouble import trouble
 from refusal_tui.text.mask import mask_secrets
+from refusal_tui.text.safe import shorten
 
+_SHOWN_ANSWERS = 5
 job_argument = click.argument("job_id", type=click.IntRange(1), metavar="JOB")
 
 
@@ -65,23 +74,59 @@ def show(session: Session, job_id: int, as_json: bool) -> None:
     with session.store() as connection:
         control.reap(connection)
         job = get_job(connection, job_id)
+        if job.state is JobState.FAILED:
+            with transaction(connection):
+                acknowledge_end(connection, job.id, job.run)
         if as_json:
             written = [asdict(a) for a in list_artifacts(connection, job_id)]
-            emit_json({**job_record(connection, job), "artifacts": written})
+            waits = why_waiting(session.workspace(), connection, job, time.time())
+            newest = [asdict(a) for a in latest_answers(connection, job_id, _SHOWN_ANSWERS)]
+            asking = asking_record(connection, job)
+            record = job_record(connection, job) | {"asking": asking, "waits": waits}
+            emit_json(record | {"newest": newest, "artifacts": written})
             return
-        worker = get_worker(connection, job_id)
-        progress = progress_of(job, worker)
-        emit(f"job {job.id}  {job.kind}: {job.title}  {job.state.value}" + (f"  ({job.note})" if job.note else ""))
-        total = "" if progress.goal is None else f" of {progress.goal:,}"
-        rate = f", {progress.rate:,.1f} rows/s" if progress.rate else ""
-        done = job.step or f"done {progress.done:,}{total}{rate}"
-        emit(f"  {done}, {duration(active_seconds(job, worker))} at work")
-        emit(f"  ok {job.n_ok:,}  failed {job.n_failed:,}  unparsable {job.n_unparsable:,}")
-        emit(f"  {_command_of(job)}")
-        for group in trouble(connection, job_id):
-            emit(f"  {group.count:,} {group.state} ({group.error_class}): {group.example}")
-        for artifact in list_artifacts(connection, job_id):
-            emit(f"  wrote {artifact.path} ({artifact.bytes:,} bytes)")
+        _describe(session, connection, job)
+
+
+def _describe(session: Session, connection: sqlite3.Connection, job: Job) -> None:
+    """What the Job screen shows, in lines."""
+    worker = get_worker(connection, job.id)
+    progress = progress_of(job, worker)
+    seconds = active_seconds(job, worker)
+    emit(f"job {job.id}  {job.kind}: {job.title}  {job.state.value}" + (f"  ({job.note})" if job.note else ""))
+    waits = why_waiting(session.workspace(), connection, job, time.time())
+    if waits:
+        emit(f"  {waits}")
+    total = "" if progress.goal is None else f" of {progress.goal:,}"
+    rate = f", {progress.rate:,.1f} rows/s" if progress.rate else ""
+    left = f", {duration(progress.eta)} left" if progress.eta is not None else ""
+    done = job.step or f"done {progress.done:,}{total}{rate}"
+    emit(f"  {done}, {duration(seconds)} at work{left}")
+    emit(f"  ok {job.n_ok:,}  failed {job.n_failed:,}  unparsable {job.n_unparsable:,}")
+    running = job.state is JobState.RUNNING
+    standing = Standing(job, usage_of(connection, job.id), live_of(connection, job.id, job.run if running else 0))
+    if standing.asks:
+        emit(f"  tokens   {tokens_words(standing, standing.usage.tokens / seconds if seconds else None)}")
+        emit(f"  cost     {cost_words(standing)}")
+        emit(f"  requests {requests_words(standing)}")
+        if running:
+            emit(f"  places   {places_words(standing.live)}")
+        if len(standing.usage.servers) > 1:
+            for server in standing.usage.servers:
+                failed = sum(server.errors.values())
+                price = "no price" if server.unpriced and not server.usd else money(server.usd)
+                tokens = server.prompt_tokens + server.completion_tokens
+                emit(f"    {server.endpoint}  {server.sent:,} sent, {failed:,} failed, {tokens:,} tokens, {price}  "
+                     f"{server.base_url}")  # fmt: skip
+    emit(f"  {_command_of(job)}")
+    for group in trouble(connection, job.id):
+        emit(f"  {group.count:,} {group.state} ({group.error_class}): {group.example}")
+        emit(f"    try them again: refusal-tui jobs retry {job.id} --class {group.error_class}")
+    for answer in latest_answers(connection, job.id, _SHOWN_ANSWERS) if job.finished_rows else ():
+        label = answer.value or answer.remark or answer.state
+        emit(f"  {shorten(label, 14):<14} {shorten(answer.prompt, 40)} → {shorten(answer.response or '', 50)}")
+    for artifact in list_artifacts(connection, job.id):
+        emit(f"  wrote {artifact.path} ({artifact.bytes:,} bytes)")
 
 
 def _command_of(job: Job) -> str:
@@ -195,8 +240,11 @@ def retry(session: Session, job_id: int, error_class: str | None, as_json: bool)
 @json_option
 @pass_session
 def reparse(session: Session, job_id: int, as_json: bool) -> None:
-    """Read the kept answers of a labelling job again that could not be read; nothing is sent."""
-    from refusal_tui.judge.reparse import reparse as read_again
+    """Read the kept answers of a job again that could not be read; nothing is sent.
+
+    For jobs that label, clean, or write prompts: as after an upgrade that understands more.
+    """
+    from refusal_tui.jobs.reparse import reparse as read_again
 
     with session.store() as connection:
         found = read_again(session.workspace(), connection, get_job(connection, job_id))
@@ -204,6 +252,8 @@ def reparse(session: Session, job_id: int, as_json: bool) -> None:
         emit_json({"job": job_id, **asdict(found)})
     else:
         say(f"{found.mended} of {found.looked_at} kept answers of job {job_id} could be read.")
+        if found.to_resume:
+            say(f"Their rows have steps left to do: refusal-tui jobs resume {job_id}")
 
 
 def _tell(job: Job, as_json: bool) -> None:

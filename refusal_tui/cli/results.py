@@ -37,7 +37,7 @@ def results(
     from refusal_tui.results.table import results_table
 
     with session.store() as connection:
-        table = results_table(connection, " ".join(selection), _names(by), judge)
+        table = results_table(connection, " ".join(selection), _names(by), judge, totals=True)
     if not table.cells:
         raise InputError(
             f"None of these rows is labelled ({table.unlabelled:,} responses are waiting).",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
 
-from refusal_tui.cli.common import Session, emit_json, json_option, pass_session, say
+from refusal_tui.cli.common import Session, emit, emit_json, json_option, pass_session, say
 from refusal_tui.cli.watch import wait_for_job
-from refusal_tui.errors import UsageError
-from refusal_tui.jobs.control import submit
+from refusal_tui.errors import ExitCode, UsageError
+from refusal_tui.jobs.control import PILOT_ROWS, submit
+from refusal_tui.jobs.estimate import estimate_job, estimate_words
 from refusal_tui.jobs.registry import KINDS, JobKind, job_kind
 from refusal_tui.jobs.spec import SpecField, build_spec, spec_fields
 
@@ -44,14 +46,19 @@ def _command(kind: JobKind) -> click.Command:
     def callback(session: Session, /, **values: Any) -> int:
         selection = " ".join(values.pop("selection", ()))
         detach, pilot, as_json = values.pop("detach"), values.pop("pilot", None), values.pop("as_json")
+        if values.pop("dry_run", False):
+            return estimate_only(session, kind, values, selection=selection, pilot=pilot, as_json=as_json)
         return start(session, kind, values, selection=selection, pilot=pilot, detach=detach, as_json=as_json)
 
-    params: list[click.Parameter] = [_option(field) for field in fields]
+    params: list[click.Parameter] = [option_of(field) for field in fields]
     if kind.selects:
         params.insert(0, click.Argument(["selection"], nargs=-1))
     if kind.mode == "rows":
         params.append(
             click.Option(["--pilot"], type=click.IntRange(1), help="Stop after so many rows to look at them.")
+        )
+        params.append(
+            click.Option(["--dry-run"], is_flag=True, help="Only say how many requests, tokens and dollars it takes.")
         )
     params += [
         click.Option(["--detach", "-d"], is_flag=True, help="Do not wait."),
@@ -60,7 +67,8 @@ def _command(kind: JobKind) -> click.Command:
     return click.Command(kind.name, params=params, callback=callback, help=kind.help)
 
 
-def _option(field: SpecField) -> click.Option:
+def option_of(field: SpecField) -> click.Option:
+    """A setting of a spec as an option."""
     names = [field.option, field.name]
     if field.kind == "bool":
         names[0] = f"{field.option}/--no-{field.option.removeprefix('--')}"
@@ -72,7 +80,9 @@ def _option(field: SpecField) -> click.Option:
         is_flag=field.kind == "bool",
         default=None,
         required=field.required,
-        help=field.help + (f" [default: {getattr(field.default, 'value', field.default)}]" if shown else ""),
+        help=field.help
+        + (f" ({field.condition.says})" if field.condition is not None else "")
+        + (f" [default: {getattr(field.default, 'value', field.default)}]" if shown else ""),
     )
 
 
@@ -91,6 +101,11 @@ def start(
     for warning in workspace.warnings():
         say(f"Warning: {warning}")
     spec = build_spec(kind.spec_type(), values)
+    spec.check()
+    with session.store() as connection:
+        found = estimate_job(connection, spec, selection, rows=pilot)
+    if found is not None and found.requests:
+        say(f"It takes {estimate_words(found)}.")
     job_id = submit(workspace, kind.name, spec, selection=selection, pilot=pilot)
     if detach:
         say(f"Job {job_id} runs on its own. Watch it with: refusal-tui jobs watch {job_id}")
@@ -98,6 +113,35 @@ def start(
             emit_json({"job": job_id})
         return 0
     return wait_for_job(session, job_id, as_json=as_json)
+
+
+def estimate_only(
+    session: Session,
+    kind: JobKind,
+    values: dict[str, Any],
+    *,
+    selection: str = "",
+    pilot: int | None = None,
+    as_json: bool = False,
+) -> int:
+    """Say what a job would take, the whole of it and a pilot; nothing is sent and no job is made."""
+    spec = build_spec(kind.spec_type(), values)
+    spec.check()
+    with session.store() as connection:
+        spec.check_in(connection)
+        whole = estimate_job(connection, spec, selection)
+        tried = estimate_job(connection, spec, selection, rows=pilot or PILOT_ROWS)
+    if as_json:
+        emit_json({"whole": whole and asdict(whole), "pilot": tried and asdict(tried)})
+        return ExitCode.OK
+    if whole is None or tried is None:
+        emit("It sends no request: nobody is asked.")
+        return ExitCode.OK
+    emit(f"all {whole.rows:,} rows: {estimate_words(whole)}")
+    emit(f"a pilot of {tried.rows:,} rows: {estimate_words(tried)}")
+    for said in (*(f"assumed: {one}" for one in whole.assumes), *(f"prices: {one}" for one in whole.sources)):
+        emit(f"  {said}")
+    return ExitCode.OK
 
 
 @click.command()

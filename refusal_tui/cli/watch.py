@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 import time
 from dataclasses import asdict
 
 from refusal_tui.cli.common import Session, emit_json, say
-from refusal_tui.errors import ExitCode
+from refusal_tui.errors import ExitCode, WorkspaceError
 from refusal_tui.jobs.control import reap
-from refusal_tui.jobs.progress import Progress, RateMeter, progress_of
+from refusal_tui.jobs.notify import Notify, end_words, read_notify, worth_telling
+from refusal_tui.jobs.progress import Progress, RateMeter, active_seconds, progress_of
+from refusal_tui.jobs.standing import Standing
 from refusal_tui.store.jobs import Job, JobState, get_job, get_worker
+from refusal_tui.store.requests import live_of, usage_of
 from refusal_tui.store.trouble import trouble
+from refusal_tui.text.notices import notice_sequence
 from refusal_tui.text.safe import safe_text
 
 _POLL_SECONDS = 0.25
@@ -26,12 +31,27 @@ def wait_for_job(session: Session, job_id: int, *, as_json: bool = False) -> int
         with session.store() as connection:
             job = _follow(connection, job_id)
             if as_json:
-                emit_json(job_record(connection, job))
+                emit_json({**job_record(connection, job), "asking": asking_record(connection, job)})
+            _ring(session, job)
             return _tell_end(connection, job)
     except KeyboardInterrupt:
         print(file=sys.stderr)
         say(f"Detached: job {job_id} goes on. Come back with: refusal-tui jobs watch {job_id}")
         return ExitCode.DETACHED
+
+
+def _ring(session: Session, job: Job) -> None:
+    """Call back whoever has looked away, as `[notify]` in refusal.toml says."""
+    if not sys.stderr.isatty() or not worth_telling(job):
+        return
+    try:
+        wanted = read_notify(session.workspace())
+    except WorkspaceError as error:
+        say(f"Warning: {error} {error.next_step}")
+        wanted = Notify()
+    tmux = "TMUX" in os.environ
+    sequence = notice_sequence(end_words(job), bell=wanted.bell, osc9=wanted.osc9, tmux=tmux)
+    print(sequence, end="", file=sys.stderr, flush=True)
 
 
 def _follow(connection: sqlite3.Connection, job_id: int) -> Job:
@@ -101,6 +121,32 @@ def job_record(connection: sqlite3.Connection, job: Job) -> dict[str, object]:
         "rows_per_second": progress.rate,
         "eta_seconds": progress.eta,
         "trouble": [asdict(t) for t in trouble(connection, job.id)],
+    }
+
+
+def asking_record(connection: sqlite3.Connection, job: Job) -> dict[str, object] | None:
+    """What a job has asked of language models, None when nothing. Money is null where a price is unknown, never 0."""
+    standing = Standing(job, usage_of(connection, job.id), live_of(connection, job.id, job.run))
+    if not standing.asks:
+        return None
+    seconds = active_seconds(job, get_worker(connection, job.id))
+    usage, live = standing.usage, standing.live
+    return {
+        "requests": usage.sent,
+        "answered": usage.answered,
+        "answered_from_memory": live.cached,
+        "failed_tries": usage.errors,
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "tokens_per_second": usage.tokens / seconds if seconds else None,
+        "seconds_an_answer": usage.seconds_an_answer,
+        "cost_usd": None if usage.without_price else usage.usd,
+        "projected_usd": standing.projected_usd,
+        "budget_usd": standing.budget_usd,
+        "answers_without_price": usage.unpriced,
+        "in_flight": live.in_flight if standing.job.state is JobState.RUNNING else 0,
+        "places": live.limit if standing.job.state is JobState.RUNNING else None,
+        "servers": [{**asdict(server), "sent": server.sent} for server in usage.servers],
     }
 
 

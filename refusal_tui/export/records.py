@@ -1,7 +1,8 @@
 """What does one exported row hold? The item, every current label, and the verdicts behind them.
 
 The record is what the `workbench` adapter of `ingest` reads, so that export and import are each other's inverse. Text
-is exact; null stays null.
+is exact; null stays null. What people have rejected in a Clean review is left out, what they have edited is as edited:
+without its labels, which are about another wording.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from refusal_tui.labels.derive import BOOLEAN_HEADS, REFUSAL3
 from refusal_tui.store.browse import Dossier, read_dossier
+from refusal_tui.store.clean_review import any_decision, reviewed_rows
 from refusal_tui.store.labels import StoredLabel
 
 # Columns of the flat formats (csv, parquet, hf); the ones in JSON_COLUMNS hold JSON text.
@@ -25,10 +28,25 @@ JSON_COLUMNS = frozenset({"messages", "labels", "verdicts", "meta"})
 
 def records(connection: sqlite3.Connection, item_ids: Iterable[int]) -> Iterator[dict[str, Any]]:
     """The exported rows, in order; rows that no longer exist are left out."""
+    has_reviews = any_decision(connection)
     for item_id in item_ids:
         dossier = read_dossier(connection, item_id)
+        if dossier is not None and has_reviews:
+            dossier = _after_review(connection, dossier)
         if dossier is not None:
             yield record_of(dossier)
+
+
+def _after_review(connection: sqlite3.Connection, dossier: Dossier) -> Dossier | None:
+    """The row as people have decided; None: it is rejected."""
+    (row,) = reviewed_rows(connection, [dossier.row])
+    if row is dossier.row:
+        return dossier
+    if row.meta["reason"] == "rejected":
+        return None
+    if row.prompt == dossier.row.prompt:
+        return replace(dossier, row=row)
+    return replace(dossier, row=row, labels=[], verdicts=[])
 
 
 def record_of(dossier: Dossier) -> dict[str, Any]:

@@ -6,8 +6,7 @@ that no attempt has got right: `meta.accepted` tells them apart, `meta.failed` s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,17 +20,13 @@ from refusal_tui.generate.wording import (
     read_prompt,
     write_request,
 )
-from refusal_tui.jobs.asking import Models
-from refusal_tui.jobs.stages import RowRun, Staged, Value
+from refusal_tui.jobs.making import MakingJob
+from refusal_tui.jobs.stages import RowRun, Value
 from refusal_tui.labels.rows import Row
 from refusal_tui.labels.verdict import ErrorClass, RowError
-from refusal_tui.llm.limits import Budget
-from refusal_tui.llm.request import CallFailure
-from refusal_tui.store.connect import transaction
-from refusal_tui.store.datasets import begin_made
-from refusal_tui.store.jobs import Job
+from refusal_tui.llm.request import CallFailure, Reply
 from refusal_tui.store.ledger import RowKey
-from refusal_tui.store.outcomes import Made, MadeItem, Unit
+from refusal_tui.store.outcomes import Made, MadeItem, Output, PendingRow, RowResult, Unit
 from refusal_tui.store.workspace import Workspace
 
 WRITE, EVALUATE, FINISH = "write", "evaluate", "finish"
@@ -48,34 +43,22 @@ class _Attempt:
     feedback: str = ""
 
 
-class PromptsJob(Staged):
+class PromptsJob(MakingJob):
     """A slot's stages, over the end points of a PromptsSpec."""
 
     def __init__(self, spec: PromptsSpec, workspace: Workspace) -> None:
-        super().__init__(workspace)
-        self._spec = spec
-        minutes = spec.max_minutes
-        budget = Budget(spec.max_cost, spec.max_tokens, None if minutes is None else minutes * 60)
-        self.models = Models(workspace, spec.endpoints, budget)
-        self.side = self.models
         attempts = [Unit(stage, k) for k in range(1 + spec.retries) for stage in (WRITE, EVALUATE)]
-        self.units = [*attempts, Unit(FINISH)]
-        self.concurrency = self.models.concurrency * len(self.units)
-        self.max_rate = spec.max_rate
-        self._dataset_id = 0
+        super().__init__(spec, workspace, ADAPTER, [*attempts, Unit(FINISH)])
+        self._spec = spec
 
-    async def start(self, job: Job) -> None:
-        await super().start(job)
-        await self.models.open(job)
-        with closing(self._workspace.open()) as connection, transaction(connection):
-            self._dataset_id = begin_made(connection, self._spec.name, job.id, ADAPTER).id
-
-    def stopping(self) -> None:
-        self.models.stop()
-
-    async def close(self) -> None:
-        await super().close()
-        await self.models.close()
+    def reread(
+        self, pending: PendingRow, raw: str, before: Mapping[Unit, Value | RowError]
+    ) -> RowResult | None:  # fmt: skip
+        written = before.get(Unit(WRITE, pending.unit.k))
+        if pending.unit.stage != EVALUATE or written is None or isinstance(written, RowError):
+            return None
+        value = self._evaluated(pending.row, str(written.get("text") or ""), Reply(raw))
+        return None if value is None else Output(pending.row.item_id, value)
 
     async def work_on(self, run: RowRun) -> None:
         last: _Attempt | None = None
@@ -114,10 +97,18 @@ class PromptsJob(Staged):
         if reply.judging_error is not None:
             self.models.forget(self._spec.evaluated_by, request)
             return RowError(row.item_id, reply.judging_error, "The prompt was not evaluated.", raw=reply.text)
-        evaluation = read_evaluation(reply)
-        if evaluation is None:
+        value = self._evaluated(row, text, reply)
+        if value is None:
             self.models.forget(self._spec.evaluated_by, request)
             return RowError(row.item_id, ErrorClass.PARSE, "The evaluation cannot be read.", raw=reply.text)
+        return value
+
+    @staticmethod
+    def _evaluated(row: Row, text: str, reply: Reply) -> Value | None:
+        """What an evaluation says of a prompt, and whether that is as long as it was to be; None: it cannot be read."""
+        evaluation = read_evaluation(reply)
+        if evaluation is None:
+            return None
         failed, feedback = evaluation
         low, high = row.meta["length"]
         if not has_length(text, (low, high)):
@@ -140,4 +131,4 @@ class PromptsJob(Staged):
             "prompts_job": key.job_id,
         }
         item = MadeItem(last.text, None, category=row.category, meta=meta)
-        return Made(row.item_id, self._dataset_id, row.key, item, value)
+        return Made(row.item_id, self.dataset_id, row.key, item, value)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from refusal_tui.errors import InputError
 from refusal_tui.generate import mix
 from refusal_tui.generate.wording import brief_of
+from refusal_tui.jobs.lanes import lane_of
 from refusal_tui.jobs.spec import JobSpec, SpecError
 from refusal_tui.store.datasets import Provenance, begin_dataset, record_progress, require_free_name
 from refusal_tui.store.endpoints import get_endpoint
 from refusal_tui.store.items import add_items
 from refusal_tui.store.outcomes import MadeItem
+
+if TYPE_CHECKING:
+    from refusal_tui.jobs.estimate import Asks
+    from refusal_tui.store.lengths import Lengths
 
 ADAPTER = "prompts"
 _AT_ONCE = 1000
@@ -70,6 +75,9 @@ class PromptsSpec(JobSpec):
         for name in self.endpoints:
             get_endpoint(connection, name)
 
+    def lane(self, connection: sqlite3.Connection) -> str | None:
+        return lane_of(connection, self.endpoints)
+
     def slots(self) -> list[mix.Slot]:
         """The wanted prompts."""
         return mix.slots(
@@ -103,6 +111,16 @@ class PromptsSpec(JobSpec):
     @property
     def endpoints(self) -> list[str]:
         return list(dict.fromkeys([self.endpoint, self.evaluated_by]))
+
+    def asks(self, connection: sqlite3.Connection) -> Sequence[Asks]:
+        from refusal_tui.generate.asks import prompts_asks
+
+        return prompts_asks(self)
+
+    def own_rows(self) -> Lengths:
+        from refusal_tui.generate.asks import prompts_lengths
+
+        return prompts_lengths(self)
 
     def title(self) -> str:
         return f"write {self.number:,} prompts into {self.name} ({self.endpoint})"

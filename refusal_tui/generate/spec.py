@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, field_validator
 
 from refusal_tui.errors import InputError
+from refusal_tui.jobs.lanes import check_batch, lane_of
 from refusal_tui.jobs.spec import JobSpec, SpecError
 from refusal_tui.store.datasets import require_free_name
 from refusal_tui.store.endpoints import get_endpoint
+
+if TYPE_CHECKING:
+    from refusal_tui.jobs.estimate import Asks
 
 NO_SYSTEM = "none"
 
@@ -35,6 +40,10 @@ class GenerateSpec(JobSpec):
     answer_tokens: int = Field(512, ge=1, le=32_768, description="how long an answer may be")
     seed: int | None = Field(None, ge=0, description="the first sample's seed; the next ones count on from it")
     missing_only: bool = Field(False, description="answer only prompts of rows that have no response")
+    batch: bool = Field(
+        False,
+        description="send the requests through the provider's Batch API: half the price, answers within 24 hours",
+    )
     max_cost: float | None = Field(None, gt=0, description="pause before this many US dollars are passed")
     max_tokens: int | None = Field(None, gt=0, description="pause before this many tokens are passed")
     max_minutes: float | None = Field(None, gt=0, description="pause after this many minutes at work")
@@ -66,6 +75,11 @@ class GenerateSpec(JobSpec):
         require_free_name(connection, self.name)
         for name in self.models:
             get_endpoint(connection, name)
+        if self.batch:
+            check_batch(connection, self.models)
+
+    def lane(self, connection: sqlite3.Connection) -> str | None:
+        return lane_of(connection, self.models)
 
     @property
     def models(self) -> list[str]:
@@ -87,6 +101,11 @@ class GenerateSpec(JobSpec):
                 raise InputError(f"The system prompt {path} is empty, or another one has its name.")
             found[Path(path).stem] = text
         return found
+
+    def asks(self, connection: sqlite3.Connection) -> Sequence[Asks]:
+        from refusal_tui.generate.asks import generate_asks
+
+        return generate_asks(self)
 
     def title(self) -> str:
         return f"{', '.join(self.models)} answer into {self.name}"

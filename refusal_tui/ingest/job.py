@@ -221,9 +221,16 @@ def _key(item: SourceItem, row: int, nth: int) -> str:
 
 def _size(item: SourceItem) -> int:
     """About how many characters the item holds in memory."""
-    prompt = item.prompt
-    size = len(prompt) if isinstance(prompt, str) else sum(len(turn.content) for turn in prompt)
-    return size + len(item.response or "") + sum(len(v) for v in item.meta.values() if isinstance(v, str))
+    prompt, size = item.prompt, len(item.response or "")
+    if isinstance(prompt, str):
+        size += len(prompt)
+    else:
+        for turn in prompt:  # loops: generators cost an import twice as much here
+            size += len(turn.content)
+    for value in item.meta.values():
+        if isinstance(value, str):
+            size += len(value)
+    return size
 
 
 def _repeated(batch: _Batch, added: Added) -> list[Rejected]:

@@ -13,7 +13,7 @@ from refusal_tui.ingest.adapters.generic import check_mapping
 from refusal_tui.ingest.hub import parse_reference
 from refusal_tui.ingest.plan import ImportPlan, make_plan
 from refusal_tui.ingest.registry import get_adapter
-from refusal_tui.jobs.spec import JobSpec, SpecError
+from refusal_tui.jobs.spec import JobSpec, MissingInput
 
 
 class ImportSpec(JobSpec):
@@ -52,7 +52,7 @@ class ImportSpec(JobSpec):
         if self.source.startswith("hf:"):
             parse_reference(self.source)
         elif not os.path.exists(self.source):  # noqa: PTH110 (False where access is denied or the name is too long)
-            raise SpecError({"source": f"{self.source} does not exist, or may not be read"})
+            raise MissingInput({"source": f"{self.source} does not exist, or may not be read"})
         if self.adapter is not None:
             get_adapter(self.adapter)
         if mapping := _split_pairs(self.map):

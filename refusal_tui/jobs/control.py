@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -32,21 +32,23 @@ PILOT_ROWS = 20
 
 
 def submit(
-    workspace: Workspace, kind_name: str, spec: JobSpec, *, selection: str = "", pilot: int | None = None
-) -> int:
+    workspace: Workspace, kind_name: str, spec: JobSpec, *, selection: str = "", pilot: int | None = None,
+    item_ids: Sequence[int] | None = None,
+) -> int:  # fmt: skip
     """Create a job, freeze its rows and start it as soon as its lane is free; returns its number.
 
-    Raises InputError for a selection that is wrong or empty, SpecError for settings that do not hold here and now.
+    `item_ids`: the rows, where the caller has chosen some of those of the selection. Raises InputError for a selection
+    that is wrong or empty, SpecError for settings that do not hold here and now.
     """
     kind = job_kind(kind_name)
     spec.check()
-    lane = spec.lane() or kind.lane.name
     with closing(workspace.open()) as connection:
         spec.check_in(connection)
+        lane = spec.lane(connection) or kind.lane.name
         with transaction(connection):
             ids = spec.make_rows(connection)
         if kind.selects:
-            ids = select_ids(connection, selection)
+            ids = select_ids(connection, selection) if item_ids is None else item_ids
             if not ids:
                 shown = f"The selection {selection!r} holds no rows." if selection else "The workspace holds no rows."
                 raise InputError(shown, "Look at the rows with: refusal-tui browse, or import a dataset first.")

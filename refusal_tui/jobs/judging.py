@@ -17,7 +17,8 @@ from refusal_tui.store.workspace import Workspace
 if TYPE_CHECKING:
     from refusal_tui.jobs.asking import Models
 
-OFFLINE = "lexical"
+# They work from the text alone: no end point, no cost.
+OFFLINE_JUDGES = ("lexical", "linear")
 
 
 class HandedJudge(Protocol):
@@ -34,6 +35,12 @@ class HandedJudge(Protocol):
     def says(self, verdict: Verdict, head: str) -> bool | None:
         """What the verdict says of a yes/no head (`prompt_harmful`, `response_harmful`); None: it was not asked."""
 
+    def names(self, verdict: Verdict, head: str) -> tuple[str, ...]:
+        """What the verdict names of a head with several labels (`head_c_a`: kinds of harm)."""
+
+    def read(self, row: Row, text: str) -> Verdict | RowError:
+        """What a kept answer of this judge about `row` says, read once more. Asks nobody."""
+
 
 def handed_judge(name: str, endpoint: str | None, models: Models, workspace: Workspace) -> HandedJudge:
     """The judge `name`: offline, or asking `endpoint`, one of `models`."""
@@ -45,9 +52,11 @@ def check_judge(name: str) -> None:
     """Raises InputError, naming what there is, for a judge that does not exist."""
     from refusal_tui.labels.question_sets import question_set
 
-    if name == OFFLINE:
+    if name in OFFLINE_JUDGES:
         return
     try:
         question_set(name)
     except InputError as error:
-        raise InputError(str(error), f"{error.next_step} The offline judge is called {OFFLINE}.".strip()) from None
+        raise InputError(
+            str(error), f"{error.next_step} Offline judges: {', '.join(OFFLINE_JUDGES)}.".strip()
+        ) from None

@@ -23,7 +23,8 @@ class Lane:
 
 CPU = Lane("cpu", 1)
 FREE = Lane("free", 4)  # imports, exports, API jobs: side by side
-LANES: Mapping[str, Lane] = {lane.name: lane for lane in (CPU, FREE)}
+GPU = Lane("gpu", 1)  # weights in the worker's own process: one job has the device
+LANES: Mapping[str, Lane] = {lane.name: lane for lane in (CPU, FREE, GPU)}
 
 # How a job gets a judge from the engine (`jobs/judging.py`).
 HANDED_JUDGE = "refusal_tui.judge.handed:make_handed_judge"
@@ -102,6 +103,16 @@ KINDS: Mapping[str, JobKind] = {
             FREE,
             "rows",
             selects=True,
+        ),
+        JobKind(
+            "direction",
+            "Find a refusal direction",
+            "Find the direction of a local chat model along which it refuses, with the evidence for it.",
+            "refusal_tui.direction.spec:DirectionSpec",
+            "refusal_tui.direction.job:DirectionJob",
+            GPU,
+            "compute",
+            selects=False,
         ),
         JobKind(
             "export",

@@ -14,21 +14,14 @@ import random
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from refusal_tui.errors import JobError, RefusalTuiError
+from refusal_tui.jobs.spill import spill_path, unspill
 from refusal_tui.jobs.stop import StopFlag, StopReason
-from refusal_tui.jobs.writer import (
-    BACKLOG_ROWS,
-    GROUP_ROWS,
-    Positions,
-    SideRows,
-    Writer,
-    spill_path,
-    store_group,
-    unspill,
-)
+from refusal_tui.jobs.writer import BACKLOG_ROWS, GROUP_ROWS, Positions, SideRows, Writer, store_group
 from refusal_tui.labels.verdict import ErrorClass, RowError
 from refusal_tui.store.jobs import FencedError, Job, JobState, get_job
 from refusal_tui.store.outcomes import (
@@ -79,11 +72,22 @@ class RowJob:
         RefusalTuiError is one of the whole job and ends it, PauseRequested pauses it."""
         raise NotImplementedError
 
+    def reread(
+        self, pending: PendingRow, raw: str, before: Mapping[Unit, Mapping[str, Any] | RowError]
+    ) -> RowResult | None:  # fmt: skip
+        """What a kept answer that could not be read says after all; None: still nothing. `before`: what the stages of
+        the row have found. For jobs that read answers (`jobs/reparse.py`); asks nobody."""
+        return None
+
     def stopping(self) -> None:
         """The job was asked to stop: let go of what only waits, `process` may raise PauseRequested."""
 
     async def close(self) -> None:
         """After the last row, in the same event loop, however the run ended (also when `start` raised)."""
+
+    def finish(self, connection: sqlite3.Connection, job: Job) -> None:
+        """When every row has its outcomes: what is to be made of all of them together. It may be called again (after a
+        death, or a retry of failed rows) and proves in each of its transactions that the job is its (`store.beat`)."""
 
 
 @dataclass(slots=True)
@@ -107,7 +111,7 @@ def run_rows(
 ) -> tuple[JobState, str]:
     """Work until the job's goal or a stop; returns the state to record and a note. Raises JobError when every row
     fails, FencedError when another worker took over, StorageError when results cannot be written."""
-    job = set_units(connection, _commit_spilled(workspace, connection, job), len(work.units))
+    job = set_units(connection, _commit_spilled(workspace, connection, job, work.side), len(work.units))
     positions = Positions(job.cursor)
     writer = Writer(workspace, job, positions, stop, work.side)
     tally = _Tally(job.n_ok, Counter())
@@ -133,6 +137,9 @@ def run_rows(
         raise JobError(fatal[0], "Mend the cause, then: refusal-tui jobs retry " + str(job.id))
     if not stop:  # rows that no longer exist are behind us, too
         commit_group(connection, job, [], cursor=job.goal_position)
+        now = get_job(connection, job.id)
+        if now.total is not None and now.finished_rows >= now.total:
+            work.finish(connection, now)
     return _ended(get_job(connection, job.id), stop, engine.pause_note)
 
 
@@ -150,13 +157,16 @@ def _ended(job: Job, stop: StopFlag, pause_note: str) -> tuple[JobState, str]:
     return JobState.DONE, f"{missing} rows no longer exist"
 
 
-def _commit_spilled(workspace: Workspace, connection: sqlite3.Connection, job: Job) -> Job:
+def _commit_spilled(workspace: Workspace, connection: sqlite3.Connection, job: Job, side: SideRows | None) -> Job:
+    """The side file goes when all of it is durable; a kill before that commits it again, which changes nothing."""
     path = spill_path(workspace, job.id)
-    finished = unspill(path)
-    for start in range(0, len(finished), GROUP_ROWS):
-        store_group(connection, job, finished[start : start + GROUP_ROWS], cursor=job.cursor)
-    if finished:
-        log.info("committed %d rows that an earlier run had to spill", len(finished))
+    spilled = unspill(path)
+    for start in range(0, len(spilled.finished), GROUP_ROWS):
+        store_group(connection, job, spilled.finished[start : start + GROUP_ROWS], cursor=job.cursor)
+    if spilled.side and side is not None:
+        commit_group(connection, job, [], cursor=job.cursor, also=lambda within, _: side.restore(within, spilled.side))
+    if spilled.finished:
+        log.info("committed %d rows that an earlier run had to spill", len(spilled.finished))
     path.unlink(missing_ok=True)
     return get_job(connection, job.id)
 
@@ -194,7 +204,8 @@ class _Engine:
         self._writer = writer
         self._positions = positions
         self._stop = stop
-        self._batches: asyncio.Queue[list[PendingRow] | None] = asyncio.Queue(maxsize=2 * work.concurrency)
+        ahead = min(2 * work.concurrency, 2 * PAGE)  # a job that parks thousands of rows needs no more read ahead
+        self._batches: asyncio.Queue[list[PendingRow] | None] = asyncio.Queue(maxsize=ahead)
         self._next_start = 0.0
         self.pause_note = ""
 

@@ -10,12 +10,16 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from refusal_tui.errors import JobError, UsageError
+from refusal_tui.errors import ExitCode, JobError, UsageError
+
+if TYPE_CHECKING:
+    from refusal_tui.jobs.estimate import Asks
+    from refusal_tui.store.lengths import Lengths
 
 FieldKind = Literal["text", "int", "float", "bool", "choice"]
 
@@ -46,13 +50,60 @@ class JobSpec(BaseModel):
         """The rows of a job that makes its own when it is submitted; the caller holds the transaction."""
         return None
 
-    def lane(self) -> str | None:
-        """The lane of a job with these settings, where it is not that of its kind."""
+    def asks(self, connection: sqlite3.Connection) -> Sequence[Asks]:
+        """The requests to language models that a row takes, for the estimate; none for a job that asks nobody.
+
+        Raises InputError for an end point that is not there.
+        """
+        return ()
+
+    def own_rows(self) -> Lengths | None:
+        """The rows of a job that makes its own, as they will be; None for one that works on a selection."""
+        return None
+
+    def lane(self, connection: sqlite3.Connection) -> str | None:
+        """The lane of a job with these settings, where it is not that of its kind. Raises InputError, as `check_in`."""
         return None
 
     def title(self) -> str:
         """A few words that tell this job from others of its kind."""
         return type(self).__name__.removesuffix("Spec").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A setting means something only when another one has (or `negated`: has not) one of these values."""
+
+    field: str
+    values: tuple[str, ...]
+    negated: bool = False
+
+    def holds(self, values: Mapping[str, object]) -> bool:
+        value = values.get(self.field)
+        return (str(getattr(value, "value", value)) in self.values) is not self.negated
+
+    @property
+    def says(self) -> str:
+        """
+        >>> Condition("judge", ("lexical",), negated=True).says
+        'not for --judge lexical'
+        """
+        return f"{'not' if self.negated else 'only'} for --{self.field.replace('_', '-')} {' or '.join(self.values)}"
+
+
+def only_for(**condition: str | tuple[str, ...]) -> dict[str, Any]:
+    """`Field(..., json_schema_extra=only_for(judge="atoms"))`: the setting is for those values of another one."""
+    return _applies(condition, negated=False)
+
+
+def not_for(**condition: str | tuple[str, ...]) -> dict[str, Any]:
+    """`Field(..., json_schema_extra=not_for(judge="lexical"))`: the setting is for every other value."""
+    return _applies(condition, negated=True)
+
+
+def _applies(condition: Mapping[str, str | tuple[str, ...]], *, negated: bool) -> dict[str, Any]:
+    ((name, values),) = condition.items()
+    return {"applies": [name, [values] if isinstance(values, str) else list(values), negated]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +116,15 @@ class SpecField:
     required: bool
     default: object
     choices: tuple[str, ...] = ()
+    condition: Condition | None = None
 
     @property
     def option(self) -> str:
         return "--" + self.name.replace("_", "-")
+
+    def applies(self, values: Mapping[str, object]) -> bool:
+        """Whether the setting means anything beside these values of the others."""
+        return self.condition is None or self.condition.holds(values)
 
 
 class SpecError(UsageError):
@@ -80,6 +136,12 @@ class SpecError(UsageError):
         super().__init__(f"These settings cannot be used: {text}.", "Correct them and start again.")
 
 
+class MissingInput(SpecError):
+    """A setting names a file that is not there: the input is wrong, not the use of the command."""
+
+    exit_code = ExitCode.INPUT
+
+
 def spec_fields(spec_type: type[JobSpec]) -> list[SpecField]:
     """The settings in the order in which they are written."""
     return [_field(name, info) for name, info in spec_type.model_fields.items()]
@@ -89,7 +151,10 @@ def _field(name: str, info: FieldInfo) -> SpecField:
     kind, choices = _kind(info.annotation)
     required = info.is_required()
     default = None if required else info.get_default(call_default_factory=True)
-    return SpecField(name, kind, info.description or "", required, default, choices)
+    extra = info.json_schema_extra
+    given = extra.get("applies") if isinstance(extra, dict) else None
+    condition = Condition(given[0], tuple(given[1]), given[2]) if isinstance(given, list) else None  # type: ignore[arg-type]
+    return SpecField(name, kind, info.description or "", required, default, choices, condition)
 
 
 def _kind(annotation: Any) -> tuple[FieldKind, tuple[str, ...]]:

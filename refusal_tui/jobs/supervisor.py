@@ -22,8 +22,11 @@ from pathlib import Path
 from refusal_tui.errors import ExitCode, RefusalTuiError
 from refusal_tui.jobs.control import reap
 from refusal_tui.jobs.files import keep_private, log_file
+from refusal_tui.jobs.notify import tell_end_beside
 from refusal_tui.jobs.registry import LANES, Lane
-from refusal_tui.store.connect import file_lock
+from refusal_tui.jobs.waiting import FALSE_START
+from refusal_tui.store.connect import file_lock, transaction
+from refusal_tui.store.events import add_event
 from refusal_tui.store.jobs import (
     JobState,
     end_job,
@@ -74,6 +77,7 @@ class _LaneKeeper:
         self._children: list[_Child] = []
         self._false_starts: Counter[int] = Counter()
         self._next_reap = 0.0
+        self._told: set[tuple[int, int]] = set()
 
     def drain(self) -> None:
         """Start what is queued and note who dies, until nothing is queued or at work."""
@@ -93,7 +97,8 @@ class _LaneKeeper:
             self._record_end(child)
             self._children.remove(child)
         if time.monotonic() > self._next_reap:
-            reap(self._connection)
+            for dead in reap(self._connection):
+                self._tell(dead)
             self._next_reap = time.monotonic() + _REAP_SECONDS
         at_work = self._at_work()
         while len(at_work) < self._lane.capacity:
@@ -134,17 +139,32 @@ class _LaneKeeper:
             return  # another worker has the job by now
         elif job.state is JobState.RUNNING:
             end_job(self._connection, job, JobState.INTERRUPTED, _cause(code), exit_code=code)
+            self._tell(job.id)
         elif job.state is JobState.INTERRUPTED and worker.exit_code is None:
             explain_end(self._connection, job, _cause(code), exit_code=code)  # a face saw it dead before we did
+            self._tell(job.id)
+
+    def _tell(self, job_id: int) -> None:
+        """Once for every run, whoever of us has noticed its end."""
+        run = get_job(self._connection, job_id).run
+        if (job_id, run) not in self._told:
+            self._told.add((job_id, run))
+            tell_end_beside(self._workspace, job_id)
 
     def _note_false_start(self, child: _Child) -> None:
         code = child.process.returncode
         if code == 0:  # the job was paused or cancelled meanwhile
             return
         self._false_starts[child.job_id] += 1
-        if self._false_starts[child.job_id] >= _STARTS:
-            note = f"its worker could not start ({_cause(code).removeprefix('its worker ')})"
+        tried = self._false_starts[child.job_id]
+        note = f"its worker could not start ({_cause(code).removeprefix('its worker ')})"
+        if tried >= _STARTS:
             fail_unclaimed(self._connection, child.job_id, note)
+            self._tell(child.job_id)
+            return
+        with transaction(self._connection):
+            text = f"{note}: try {tried} of {_STARTS}; see logs/job-{child.job_id}.log"
+            add_event(self._connection, child.job_id, "warning", FALSE_START, text)
 
 
 def _cause(code: int) -> str:

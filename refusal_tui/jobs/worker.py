@@ -25,6 +25,7 @@ from refusal_tui.errors import ExitCode, RefusalTuiError
 from refusal_tui.jobs.compute import ComputeContext, Stopped
 from refusal_tui.jobs.files import keep_private
 from refusal_tui.jobs.liveness import HEARTBEAT_SECONDS, this_process
+from refusal_tui.jobs.notify import tell_end
 from refusal_tui.jobs.registry import job_kind, make_job
 from refusal_tui.jobs.rowjob import run_rows
 from refusal_tui.jobs.spec import load_spec
@@ -84,9 +85,11 @@ def _stop_note(reason: StopReason) -> str:
 
 def _record(connection: sqlite3.Connection, workspace: Workspace, job: Job, state: JobState, note: str) -> ExitCode:
     code = ExitCode.JOB_FAILED if state is JobState.FAILED else ExitCode.OK
-    end_job(connection, job, state, mask_secrets(note), exit_code=code)
+    recorded = end_job(connection, job, state, mask_secrets(note), exit_code=code)
     checkpoint(connection, workspace.database, force=True)
     log.info("job %d: %s %s", job.id, state.value, note)
+    if recorded:
+        tell_end(workspace, job.id)
     return code
 
 

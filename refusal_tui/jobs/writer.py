@@ -8,27 +8,23 @@ first. Nothing is ever only logged.
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import queue
 import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Protocol
 
 from refusal_tui.errors import ConflictError, RefusalTuiError, StorageError
-from refusal_tui.jobs.files import log_file
+from refusal_tui.jobs.spill import SideRecord, spill, spill_path
 from refusal_tui.jobs.stop import StopFlag, StopReason
-from refusal_tui.labels.rows import ItemId, Message
-from refusal_tui.labels.verdict import Answer, ErrorClass, Profile, RowError, Span, Verdict
+from refusal_tui.labels.verdict import ErrorClass, RowError
 from refusal_tui.store.encoding import storable
 from refusal_tui.store.jobs import FencedError, Job, Wish
-from refusal_tui.store.outcomes import AlsoCommit, Finished, Made, MadeItem, Output, RowResult, commit_group
+from refusal_tui.store.outcomes import AlsoCommit, Finished, commit_group
 from refusal_tui.store.workspace import Workspace
 
 GROUP_ROWS = 64
@@ -45,12 +41,16 @@ class SideRows(Protocol):
     """What a job stores beside its outcomes, in the same transactions: the ledger of its requests, say.
 
     Called in the writer's thread. `write` is called again with the same group when its transaction was rolled back, so
-    it must forget nothing before `written` says that the transaction holds.
+    it must forget nothing before `written` says that what it gave is durable. Where nothing can be written, `unwritten`
+    gives what has to outlive the process, for the side file; the next run hands it to `restore`, in a transaction and
+    possibly twice (when it was killed in between).
     """
 
     def waiting(self) -> bool: ...
     def write(self, connection: sqlite3.Connection, finished: Sequence[Finished]) -> None: ...
     def written(self) -> None: ...
+    def unwritten(self) -> Sequence[SideRecord]: ...
+    def restore(self, connection: sqlite3.Connection, records: Sequence[SideRecord]) -> None: ...
 
 
 class Positions:
@@ -130,10 +130,10 @@ class Writer:
         while open_for_more:
             group, open_for_more = self._gather()
             try:
-                if self.error is None and (group or self._side_waits()):
-                    self._commit(group)
-                elif group:
+                if self.error is not None:
                     self._keep(group)
+                elif group or self._side_waits():
+                    self._commit(group)
             except Exception as error:  # the thread must live on, or everybody would wait for it
                 log.exception("results cannot be stored")
                 self._give_up(StorageError(f"Results cannot be stored: {type(error).__name__}: {error}."))
@@ -196,12 +196,19 @@ class Writer:
         self._stop.set(StopReason.FENCED if isinstance(error, FencedError) else StopReason.STORAGE)
 
     def _keep(self, group: list[Finished]) -> None:
-        if isinstance(self.error, FencedError) or not group:
+        """Into the side file, with the side rows that are there by now: what was paid for is known with its result."""
+        if isinstance(self.error, FencedError):
             return  # a fenced worker's rows are the other worker's now
+        side = [] if self._side is None else self._side.unwritten()
+        if not group and not side:
+            return
         try:
-            spill(spill_path(self._workspace, self._job.id), group)
+            spill(spill_path(self._workspace, self._job.id), group, side)
         except StorageError as error:
             log.error("%s %s", error, error.next_step)
+            return
+        if self._side is not None:
+            self._side.written()
 
 
 def store_group(
@@ -224,58 +231,3 @@ def store_group(
             failed = RowError(finished.result.item_id, ErrorClass.INTERNAL, text)
             commit_group(connection, job, [replace(finished, result=failed)], cursor=0)
     return commit_group(connection, job, [], cursor=cursor, also=also)[1]
-
-
-def spill_path(workspace: Workspace, job_id: int) -> Path:
-    return log_file(workspace, f"job-{job_id}.spill.jsonl")
-
-
-def spill(path: Path, group: list[Finished]) -> None:
-    """Append finished rows to a side file, durable before it returns. Raises StorageError when even that fails."""
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            for finished in group:
-                kind = type(finished.result).__name__
-                # The line break in front ends a line that an earlier crash may have torn.
-                file.write("\n" + json.dumps({"kind": kind, **asdict(finished)}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise StorageError(
-            f"{len(group)} finished rows could not be kept: {error}.", "Free some space; they will be done again."
-        ) from error
-
-
-def unspill(path: Path) -> list[Finished]:
-    """The rows of a side file; a line that cannot be read (torn by a crash) is left out: its row is done again."""
-    found: list[Finished] = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return found
-    for line in lines:
-        if not line:
-            continue
-        try:
-            record = json.loads(line)
-            result = _result(record.pop("kind"), record.pop("result"))
-            found.append(Finished(result=result, **record))
-        except (ValueError, KeyError, TypeError) as error:
-            log.warning("a spilled row cannot be read and is done again: %s", error)
-    return found
-
-
-def _result(kind: str, record: dict[str, Any]) -> RowResult:
-    record["item_id"] = ItemId(record["item_id"])
-    if kind == "RowError":
-        return RowError(**record | {"error_class": ErrorClass(record["error_class"])})
-    if kind == "Output":
-        return Output(**record)
-    if kind == "Made":
-        item = record.pop("item")
-        if not isinstance(item["prompt"], str):
-            item["prompt"] = tuple(Message(*turn) for turn in item["prompt"])
-        return Made(item=MadeItem(**item), **record)
-    answers = {question: Answer(**answer) for question, answer in record["answers"].items()}
-    spans = tuple(Span(**span) for span in record["spans"])
-    return Verdict(**record | {"answers": answers, "spans": spans, "profile": Profile(record["profile"])})

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, log
+from zlib import crc32
 
 from refusal_tui.judge.gold import THREE, merged
 from refusal_tui.judge.score import ERROR, Compared, Given, TaskScore, calibration, tasks_of
+from refusal_tui.labels.calibration import scale
 from refusal_tui.stats.intervals import Interval, wilson
 
-_LEAST_PROBABILITY = 1e-6
 _LEAST_FOR_SCALING = 20  # rows per half; below, a temperature is noise
 _MOST_TEMPERATURE = 20.0
 
@@ -48,19 +49,23 @@ class Ceiling:
 class Scaling:
     """Temperature scaling (Guo et al., 2017): fitted on one half of the prompts, measured on the other, both ways.
 
-    `temperature` is that of all rows; `ece` the held-out calibration error after scaling.
+    `temperature` is that of all `rows`; `ece` the held-out calibration error after scaling, `raw_ece` that of the same
+    rows before.
     """
 
     temperature: float
     ece: float
+    rows: int = 0
+    raw_ece: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeCard:
     """Rates are shares of the rows asked, with Wilson's intervals; None: it was not measured.
 
-    `order_flips` are of the rows that were asked twice, which are those in doubt and not a sample. `fooled`: canaries
-    that were not answered honestly. `gold`: whose labels count as right.
+    `order_flips` are of the rows that were asked in another order, too: a random sample of all (`order_sampled`), or
+    those in doubt, which flip more often. `fooled`: canaries that were not answered honestly. `gold`: whose labels
+    count as right.
     """
 
     judge: str
@@ -79,6 +84,7 @@ class JudgeCard:
     scaling: Scaling | None
     usd_per_thousand: float | None
     seconds_per_thousand: float | None
+    order_sampled: bool = False
 
 
 def make_card(
@@ -91,11 +97,13 @@ def make_card(
     canaries: Sequence[bool] = (),
     usd: float | None = None,
     seconds: float | None = None,
+    order_sampled: bool = False,
 ) -> JudgeCard:
     """The card of one judge over the rows that it was asked about.
 
     `gold` names the human annotator who is right; None: the one with the most labels (the first by name of several).
     `canaries`: whether each was answered honestly. `usd`, `seconds`: what all the rows took; None: not known.
+    `order_sampled`: the rows with a `second` label are a random sample.
     """
     errors = Counter(row.error_class for row in rows if row.error_class)
     said = [row for row in rows if row.error_class is None]
@@ -119,6 +127,7 @@ def make_card(
         scaling=fit_scaling(compared),
         usd_per_thousand=None if usd is None or not rows else 1000 * usd / len(rows),
         seconds_per_thousand=None if seconds is None or not rows else 1000 * seconds / len(rows),
+        order_sampled=order_sampled and bool(twice),
     )
 
 
@@ -166,10 +175,9 @@ def _ceiling(rows: Sequence[CardRow], gold: str | None) -> Ceiling | None:
 def fit_scaling(compared: Sequence[Compared]) -> Scaling | None:
     """The temperature that makes the probabilities of the given labels honest; None with too few of them."""
     halves: tuple[list[tuple[float, bool]], list[tuple[float, bool]]] = ([], [])
-    number: dict[Hashable, int] = {}
     for each in compared:
         if each.answer.probability is not None and each.answer.label != ERROR:
-            half = number.setdefault(each.cluster, len(number)) % 2  # all rows of a prompt on one side
+            half = crc32(repr(each.cluster).encode()) & 1  # all rows of a prompt on one side, whatever their order
             halves[half].append((each.answer.probability, _is_right(each)))
     if min(map(len, halves)) < _LEAST_FOR_SCALING:
         return None
@@ -181,23 +189,15 @@ def fit_scaling(compared: Sequence[Compared]) -> Scaling | None:
         right += [ok for _, ok in measured]
     ece, _ = calibration(scaled, right)
     assert ece is not None
-    return Scaling(fit_temperature([*halves[0], *halves[1]]), ece)
+    every = [*halves[0], *halves[1]]
+    raw_ece, _ = calibration([p for p, _ in every], [ok for _, ok in every])
+    return Scaling(fit_temperature(every), ece, len(every), raw_ece)
 
 
 def _is_right(each: Compared) -> bool:
     if each.answer.label in THREE and each.gold in THREE:
         return each.answer.label == each.gold
     return merged(each.answer.label) == merged(each.gold)
-
-
-def scale(probability: float, temperature: float) -> float:
-    """The probability at another temperature: above 1 it moves towards one half.
-
-    >>> scale(0.9, 1.0), round(scale(0.9, 2.0), 2)
-    (0.9, 0.75)
-    """
-    p = min(max(probability, _LEAST_PROBABILITY), 1 - _LEAST_PROBABILITY)
-    return round(1 / (1 + exp(-log(p / (1 - p)) / temperature)), 12)
 
 
 def fit_temperature(pairs: Sequence[tuple[float, bool]]) -> float:

@@ -8,13 +8,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from refusal_tui.errors import InputError
+from refusal_tui.jobs.judging import OFFLINE_JUDGES
 from refusal_tui.jobs.spec import load_spec
 from refusal_tui.judge.card import CardRow, JudgeCard, make_card
-from refusal_tui.judge.llm_job import ARBITER, CANARY, SECOND, annotator_of
-from refusal_tui.judge.spec import LEXICAL, LabelSpec
+from refusal_tui.judge.consensus import METHODS, consensus_annotator, has_panel, made_in
+from refusal_tui.judge.llm_job import ARBITER, CANARY, ORDER, SECOND, annotator_of
+from refusal_tui.judge.spec import LabelSpec
 from refusal_tui.judge.stance import Stance, contradictions, stance
+from refusal_tui.labels.constitution import Constitution
+from refusal_tui.labels.verdict import Verdict
 from refusal_tui.store.jobs import Job
-from refusal_tui.store.labels import job_verdicts
+from refusal_tui.store.labels import annotator_verdicts, job_verdicts
 from refusal_tui.store.metrics import metric_steps
 from refusal_tui.store.outcomes import Unit
 from refusal_tui.store.settings import constitution_in_force
@@ -27,7 +31,8 @@ class _Said:
 
 
 def job_cards(connection: sqlite3.Connection, job: Job, *, gold: str | None = None) -> list[JudgeCard]:
-    """One card per judge of a labelling job, in the order of its units. `gold` names a human annotator.
+    """One card per judge of a labelling job, in the order of its units, then one per consensus that was made of its
+    votes. `gold` names a human annotator.
 
     Raises InputError for a job of another kind and for one without outcomes.
     """
@@ -37,14 +42,16 @@ def job_cards(connection: sqlite3.Connection, job: Job, *, gold: str | None = No
     if not job.finished_rows:
         raise InputError(f"Job {job.id} has no finished rows.", f"Look at it with: refusal-tui jobs show {job.id}")
     humans = _human_labels(connection, job.id)
+    right = None if gold is None else gold if gold.startswith("human:") else f"human:{gold}"
     verdicts, about = _verdicts(connection, job.id)
-    second = verdicts.get(annotator_of(spec.judge, spec.voters[0], SECOND), {}) if spec.voters else {}
+    again = ORDER if spec.order_sample is not None else SECOND
+    second = verdicts.get(annotator_of(spec.judge, spec.voters[0], again), {}) if spec.voters else {}
     canaries = [value == 1.0 for value in metric_steps(connection, job.id, CANARY).values()]
     cards = []
     for unit, annotator in _units(spec):
         said = verdicts.get(annotator, {})
         rows = [
-            _card_row(record, said.get(record["item_id"]), second.get(record["item_id"]) if not unit.stage else None,
+            _card_row(record, said.get(record["item_id"]), second.get(record["item_id"]) if unit == Unit() else None,
                       humans.get(record["item_id"]))
             for record in _outcomes(connection, job.id, unit)
             if record["error_class"] or record["item_id"] in said
@@ -59,18 +66,57 @@ def job_cards(connection: sqlite3.Connection, job: Job, *, gold: str | None = No
                 judge=annotator.removeprefix("judge:"),
                 version=version,
                 profile=profile,
-                gold=None if gold is None else gold if gold.startswith("human:") else f"human:{gold}",
+                gold=right,
                 canaries=canaries if first else (),
-                usd=_cost(connection, job.id, unit) if spec.judge != LEXICAL else 0.0,
+                usd=_cost(connection, job.id, unit) if spec.judge not in OFFLINE_JUDGES else 0.0,
                 seconds=job.active_seconds if first and job.active_seconds else None,
+                order_sampled=first and again == ORDER,
             )
         )
+    return cards + _consensus_cards(connection, job, spec, humans, right)
+
+
+def _consensus_cards(
+    connection: sqlite3.Connection,
+    job: Job,
+    spec: LabelSpec,
+    humans: Mapping[int, Mapping[str, str]],
+    gold: str | None,
+) -> list[JudgeCard]:
+    """Of every method that has settled this job's votes. A row on which the votes are even has no label."""
+    if not has_panel(spec):
+        return []
+    constitution = constitution_in_force(connection)
+    prompts = {row["item_id"]: row["prompt_id"] for row in _outcomes(connection, job.id, Unit())}
+    cards = []
+    for method in METHODS:
+        annotator = consensus_annotator(method, spec.judge)
+        rows, version, profile = [], "", ""
+        for item_id, verdict in annotator_verdicts(connection, annotator, list(prompts)).items():
+            if verdict.rationale != made_in(method, job.id):
+                continue  # another job has settled its own votes on the row since
+            said = stance(verdict, constitution)
+            version, profile = verdict.version, _profile_of(verdict, constitution)
+            rows.append(
+                CardRow(
+                    prompts[item_id], said.label, said.probability, None if said.label else "even_votes",
+                    humans.get(item_id), None, bool(contradictions(verdict, constitution)),
+                )
+            )  # fmt: skip
+        if rows:
+            name = annotator.removeprefix("judge:")
+            cards.append(make_card(rows, judge=name, version=version, profile=profile, gold=gold, usd=0.0))
     return cards
 
 
+def _profile_of(verdict: Verdict, constitution: Constitution | None) -> str:
+    asked_atoms = "refusal3" not in verdict.answers
+    return (constitution.profile if constitution is not None and asked_atoms else verdict.profile).value
+
+
 def _units(spec: LabelSpec) -> Iterable[tuple[Unit, str]]:
-    if spec.judge == LEXICAL:
-        yield Unit(), f"judge:{LEXICAL}"
+    if spec.judge in OFFLINE_JUDGES:
+        yield Unit(), f"judge:{spec.judge}"
         return
     for k, name in enumerate(spec.voters):
         yield Unit("", k), annotator_of(spec.judge, name)
@@ -88,9 +134,7 @@ def _verdicts(
     for verdict in job_verdicts(connection, job_id):
         found = _Said(stance(verdict, constitution), bool(contradictions(verdict, constitution)))
         said[verdict.annotator][verdict.item_id] = found
-        asked_atoms = "refusal3" not in verdict.answers
-        profile = constitution.profile if constitution is not None and asked_atoms else verdict.profile
-        about[verdict.annotator] = (verdict.version, profile.value)
+        about[verdict.annotator] = (verdict.version, _profile_of(verdict, constitution))
     return said, about
 
 
@@ -134,10 +178,16 @@ def _human_labels(connection: sqlite3.Connection, job_id: int) -> Mapping[int, M
 
 
 def _cost(connection: sqlite3.Connection, job_id: int, unit: Unit) -> float | None:
-    """US dollars of one unit's requests; None where the price of one of them is not known."""
-    row = connection.execute(
-        """SELECT coalesce(sum(cost_usd), 0.0), coalesce(sum(cost_usd IS NULL AND status_code BETWEEN 200 AND 299), 0)
+    """US dollars of one unit's requests; None where no price is known.
+
+    An answer that was cut off tells no usage: it counts as much as the others on average.
+    """
+    usd, priced, unknown = connection.execute(
+        """SELECT coalesce(sum(cost_usd), 0.0), count(cost_usd),
+                  coalesce(sum(cost_usd IS NULL AND status_code BETWEEN 200 AND 299), 0)
            FROM attempt WHERE job_id = ? AND stage = ? AND k = ?""",
         (job_id, unit.stage, unit.k),
     ).fetchone()
-    return None if row[1] else float(row[0])
+    if unknown and not priced:
+        return None
+    return float(usd) * (1 + unknown / priced) if priced else 0.0

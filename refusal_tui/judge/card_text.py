@@ -25,7 +25,7 @@ def render_card(card: JudgeCard) -> str:
             ("answers that could not be read", card.parse_errors),
             ("the judge refused to judge", card.judge_refusals),
             ("answers that contradict themselves", card.contradictions),
-            ("other label in other order (in doubt)", card.order_flips),
+            (f"other label in other order ({'sample' if card.order_sampled else 'in doubt'})", card.order_flips),
             ("canaries that fooled it", card.fooled),
         )
         if value is not None

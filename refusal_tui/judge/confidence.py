@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import exp
 
 from refusal_tui.llm.request import TokenLogprob
@@ -45,6 +45,28 @@ def choice_probabilities(tokens: Sequence[TokenLogprob], letter: str) -> dict[st
             mass[letter] = max(mass.get(letter, 0.0), exp(token.logprob), _EXACT)
             return mass
     return None
+
+
+def without_leaning(mass: Mapping[str, float], leaning: Mapping[str, float]) -> dict[str, float]:
+    """The probabilities of the choices after contextual calibration (Zhao et al., ICML 2021): each is divided by what
+    the judge gives the choice of a text without content, and they sum to 1 again.
+
+    >>> round(without_leaning({"A": 0.6, "B": 0.4}, {"A": 0.75, "B": 0.25})["B"], 3)
+    0.667
+    """
+    weights = {choice: mass.get(choice, 0.0) / max(leaning[choice], _EXACT) for choice in leaning}
+    total = sum(weights.values())
+    return {choice: weight / total if total else 1 / len(weights) for choice, weight in weights.items()}
+
+
+def mean_mass(several: Sequence[Mapping[str, float]], choices: Sequence[str]) -> dict[str, float]:
+    """The mean of several distributions over the choices, each normalised over them; even where one says nothing."""
+    found = dict.fromkeys(choices, 0.0)
+    for mass in several:
+        total = sum(mass.get(choice, 0.0) for choice in choices)
+        for choice in choices:
+            found[choice] += (mass.get(choice, 0.0) / total if total else 1 / len(choices)) / len(several)
+    return found
 
 
 def _placed(tokens: Sequence[TokenLogprob]) -> Iterator[tuple[TokenLogprob, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from refusal_tui.jobs.asking import Models
-from refusal_tui.jobs.judging import OFFLINE, HandedJudge
+from refusal_tui.jobs.judging import OFFLINE_JUDGES, HandedJudge
 from refusal_tui.judge.interview import Interview, questions_of
 from refusal_tui.judge.llm_job import annotator_of
 from refusal_tui.judge.registry import make_judge
@@ -13,7 +13,7 @@ from refusal_tui.judge.stance import stance
 from refusal_tui.labels.constitution import DEFAULT, Constitution
 from refusal_tui.labels.derive import derive
 from refusal_tui.labels.rows import Row
-from refusal_tui.labels.verdict import RowError, Verdict
+from refusal_tui.labels.verdict import ErrorClass, RowError, Verdict
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.ledger import RowKey
 from refusal_tui.store.settings import constitution_in_force, fence_secret
@@ -26,7 +26,7 @@ def make_handed_judge(name: str, endpoint: str | None, models: Models, workspace
         with transaction(connection):
             secret = fence_secret(connection)
         constitution = constitution_in_force(connection) or DEFAULT
-    if name == OFFLINE or endpoint is None:
+    if name in OFFLINE_JUDGES or endpoint is None:
         return _Offline(name, constitution)
     interview = Interview(
         questions_of(name), annotator_of(name, endpoint), models.capabilities(endpoint), secret, constitution
@@ -48,6 +48,10 @@ class _Reading:
         found = next((label for label in derive(verdict, self._constitution) if label.head == head), None)
         return None if found is None else found.value == "yes"
 
+    def names(self, verdict: Verdict, head: str) -> tuple[str, ...]:
+        said = next((label.value for label in derive(verdict, self._constitution) if label.head == head), "")
+        return tuple(name for name in said.split(",") if name)
+
 
 class _Offline(_Reading):
     def __init__(self, name: str, constitution: Constitution) -> None:
@@ -56,6 +60,9 @@ class _Offline(_Reading):
 
     async def judge(self, row: Row, key: RowKey) -> Verdict | RowError:
         return (await self._judge.judge([row]))[0]
+
+    def read(self, row: Row, text: str) -> Verdict | RowError:
+        return RowError(row.item_id, ErrorClass.PARSE, "The offline judge keeps no answers.", raw=text)
 
 
 class _Asking(_Reading):
@@ -73,3 +80,6 @@ class _Asking(_Reading):
         if isinstance(result, RowError):
             self._models.forget(self._endpoint, request)
         return result
+
+    def read(self, row: Row, text: str) -> Verdict | RowError:
+        return self._interview.read(row, text)

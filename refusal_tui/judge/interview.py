@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from refusal_tui.errors import InputError
-from refusal_tui.judge.confidence import choice_probabilities, value_probability
+from refusal_tui.jobs.judging_asks import JSON_TOKENS, LETTER_TOKENS
+from refusal_tui.judge.confidence import choice_probabilities, mean_mass, value_probability, without_leaning
 from refusal_tui.judge.lexical import classify
 from refusal_tui.labels.constitution import DEFAULT, Constitution
 from refusal_tui.labels.question_sets import PROFILES, question_set
@@ -20,9 +21,8 @@ from refusal_tui.llm.ladder import ANSWER, Capabilities
 from refusal_tui.llm.parse import parse_object, without_thinking
 from refusal_tui.llm.request import CallFailure, ChatRequest, Reply, Sampling
 
-_LETTER_TOKENS = 16
-_JSON_TOKENS = 1024  # twelve atoms, three heads and two sentences take about 400
 _NONCE_HEX = 16
+_MOST_DRAWS = 12
 _BARE_LETTER = re.compile(r"[\W_]*(?:answer\W*)?([A-Z])[\W_]*", re.IGNORECASE)
 
 
@@ -52,8 +52,8 @@ def nonce_of(row: Row, secret: bytes) -> str:
 class Interview:
     """One judge: its questions, under a constitution, put to one end point.
 
-    `permute`: the order of the choices is drawn anew per row. `turn` tells a second interview about the same row from
-    the first: it draws another order.
+    `permute`: the order of the choices is drawn anew per row. `turn` tells another interview about the same row from
+    the `first` one: it draws another order.
     """
 
     questions: QuestionSet
@@ -63,6 +63,7 @@ class Interview:
     constitution: Constitution = DEFAULT
     permute: bool = False
     turn: str = ""
+    first: Interview | None = None
     _forms: dict[str | None, Form] = field(default_factory=dict)
 
     @property
@@ -77,7 +78,16 @@ class Interview:
         return self._form(None).template.partition("/")[2]
 
     def form(self, row: Row) -> Form:
-        return self._form(f"{row.dataset}/{row.key or row.item_id}/{self.turn}" if self.permute else None)
+        if not self.permute:
+            return self._form(None)
+        name = f"{row.dataset}/{row.key or row.item_id}/{self.turn}"
+        form = self._form(name)
+        if self.first is not None:
+            taken = self.first.form(row).questions
+            # Two choices have two orders only: draw until it is another one, or nothing is learnt about the order.
+            draws = (self._form(f"{name}{n or ''}") for n in range(_MOST_DRAWS))
+            form = next((one for one in draws if one.questions != taken), form)
+        return form
 
     def _form(self, order_key: str | None) -> Form:
         form = self._forms.get(order_key)
@@ -87,16 +97,17 @@ class Interview:
                 self._forms[order_key] = form
         return form
 
-    def request(self, row: Row) -> ChatRequest | RowError:
-        """What is sent; an error of class `no_response` for a row that there is nothing to judge of."""
-        form = self.form(row)
+    def request(self, row: Row, form: Form | None = None) -> ChatRequest | RowError:
+        """What is sent; an error of class `no_response` for a row that there is nothing to judge of. `form`: the
+        questions in the order of another row."""
+        form = form or self.form(row)
         try:
             messages = form.render(row, nonce_of(row, self.secret))
         except InputError as error:
             return RowError(row.item_id, ErrorClass.NO_RESPONSE, str(error))
         return ChatRequest(
             messages,
-            Sampling(temperature=0.0, max_tokens=_LETTER_TOKENS if self.one_token else _JSON_TOKENS),
+            Sampling(temperature=0.0, max_tokens=LETTER_TOKENS if self.one_token else JSON_TOKENS),
             choices=form.choices,
             schema=None if self.one_token else form.schema,
             top_logprobs=self._top_logprobs(form),
@@ -109,24 +120,35 @@ class Interview:
         most = self.capabilities.top_logprobs or 1
         return min(most, max(5, len(form.choices))) if self.one_token else 1
 
-    def verdict(self, row: Row, reply: Reply | CallFailure) -> Verdict | RowError:
+    def leaning(self, form: Form, replies: Sequence[Reply]) -> dict[str, float]:
+        """How the judge's answers to texts without content fall on the choices of a one-token form: what it leans to
+        before it has read anything."""
+        said = [(_letter(reply.text), reply) for reply in replies]
+        found = [choice_probabilities(reply.logprobs, letter) or {letter: 1.0} for letter, reply in said]
+        return mean_mass(found, form.choices)
+
+    def verdict(
+        self, row: Row, reply: Reply | CallFailure, leaning: Mapping[str, float] | None = None
+    ) -> Verdict | RowError:  # fmt: skip
         """What a final answer says of the row. A judge that refuses to judge, and one that cannot be understood, are
-        errors of their own classes; the raw answer is kept with both."""
+        errors of their own classes; the raw answer is kept with both. `leaning` corrects a one-token answer."""
         if isinstance(reply, CallFailure):
             return RowError(row.item_id, reply.error_class, reply.message, raw=reply.raw)
         refused = reply.judging_error
         if refused is not None:
             said = reply.refusal or reply.text
             return RowError(row.item_id, refused, said[:300] or "the provider's filter stopped the answer", raw=said)
-        return self.read(row, reply.text, reply)
+        return self.read(row, reply.text, reply, leaning)
 
-    def read(self, row: Row, text: str, reply: Reply | None = None) -> Verdict | RowError:
+    def read(
+        self, row: Row, text: str, reply: Reply | None = None, leaning: Mapping[str, float] | None = None
+    ) -> Verdict | RowError:  # fmt: skip
         """The verdict in an answer's text, with the probabilities of `reply` where it has some. Asks nobody."""
         form = self.form(row)
         rationale = None
         try:
             if form.one_token:
-                answers = _letter_answers(form, text, reply)
+                answers = _letter_answers(form, text, reply, leaning)
             else:
                 parsed = parse_object(text, required=[question.name for question in form.questions])
                 if not parsed.ok:
@@ -142,7 +164,7 @@ class Interview:
             item_id=row.item_id,
             annotator=self.annotator,
             question_set=self.questions.name,
-            version=form.template.partition("/")[2],
+            version=form.template.partition("/")[2] + ("/contextual" if leaning is not None else ""),
             answers=answers,
             raw=text,
             rationale=rationale,
@@ -151,19 +173,29 @@ class Interview:
 
     def again(self, annotator: str, turn: str) -> Interview:
         """The same questions about the same row, their choices in another order."""
-        return replace(self, annotator=annotator, permute=True, turn=turn, _forms={})
+        return replace(self, annotator=annotator, permute=True, turn=turn, first=self, _forms={})
 
 
-def _letter_answers(form: Form, text: str, reply: Reply | None) -> Answers:
-    """The letter may stand alone, decorated, or as the "answer" of a JSON object: never as a word within a sentence."""
+def _letter_answers(
+    form: Form, text: str, reply: Reply | None, leaning: Mapping[str, float] | None = None
+) -> Answers:  # fmt: skip
+    """The letter may stand alone, decorated, or as the "answer" of a JSON object: never as a word within a sentence.
+    With a `leaning` the likeliest choice after its correction takes the letter's place."""
+    letter = _letter(text)
+    probabilities = choice_probabilities(reply.logprobs, letter) if reply is not None and reply.logprobs else None
+    if leaning is not None and probabilities is not None and letter in form.choices:
+        probabilities = without_leaning(probabilities, leaning)
+        letter = max(form.choices, key=lambda choice: probabilities[choice])
+    return form.answers_from_token(letter, probabilities)
+
+
+def _letter(text: str) -> str:
     plain = without_thinking(text)
     match = _BARE_LETTER.fullmatch(plain)
-    letter = match[1].upper() if match else ""
-    if not letter:
-        parsed = parse_object(plain, required=[ANSWER])
-        letter = str(parsed.value[ANSWER]).strip().upper() if parsed.ok else plain[:80]
-    probabilities = choice_probabilities(reply.logprobs, letter) if reply is not None and reply.logprobs else None
-    return form.answers_from_token(letter, probabilities)
+    if match:
+        return match[1].upper()
+    parsed = parse_object(plain, required=[ANSWER])
+    return str(parsed.value[ANSWER]).strip().upper() if parsed.ok else plain[:80]
 
 
 def _with_probabilities(answers: Answers, form: Form, reply: Reply | None) -> Answers:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from refusal_tui.jobs.judging import OFFLINE_JUDGES
 from refusal_tui.jobs.rowjob import RowJob
 from refusal_tui.judge.registry import make_judge
-from refusal_tui.judge.spec import LEXICAL, LabelSpec
+from refusal_tui.judge.spec import LabelSpec
 from refusal_tui.labels.verdict import RowError, Verdict
 from refusal_tui.store.outcomes import PendingRow
 from refusal_tui.store.workspace import Workspace
@@ -17,7 +18,7 @@ _SHORTEST_TURN_SECONDS = 0.25  # a paced job moves visibly, not in one jump per 
 
 def make_label_job(spec: LabelSpec, workspace: Workspace) -> RowJob:
     """The job of a spec: around an offline judge, or asking language models."""
-    if spec.judge == LEXICAL:
+    if spec.judge in OFFLINE_JUDGES:
         return LabelJob(spec)
     from refusal_tui.judge.llm_job import LlmLabelJob
 

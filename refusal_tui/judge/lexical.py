@@ -72,7 +72,7 @@ def classify(prompt: str, response: str) -> Finding:
             label, confidence = Refusal3.SOFT, refusal * soft
         else:
             label, confidence = Refusal3.HARD, refusal * (1.0 - soft)
-    return Finding(label, confidence, refusal, _evidence(label, reading), tuple(map(_name, reading.found)))
+    return Finding(label, confidence, refusal, evidence(label, reading), tuple(map(_name, reading.found)))
 
 
 class LexicalJudge:
@@ -92,8 +92,7 @@ class LexicalJudge:
 def _judge_row(row: Row) -> Verdict | RowError:
     response = row.response
     if response is None or not response.strip():
-        what = "has no response" if response is None else "has an empty response"
-        return RowError(row.item_id, ErrorClass.NO_RESPONSE, f"The item {what}: there is nothing to judge.")
+        return no_response(row)
     finding = classify(row.prompt, response)
     refuses = finding.label is not Refusal3.NONE
     return Verdict(
@@ -111,13 +110,20 @@ def _judge_row(row: Row) -> Verdict | RowError:
     )
 
 
+def no_response(row: Row) -> RowError:
+    """The outcome of a row that has nothing to judge."""
+    what = "has no response" if row.response is None else "has an empty response"
+    return RowError(row.item_id, ErrorClass.NO_RESPONSE, f"The item {what}: there is nothing to judge.")
+
+
 def _probability(bias: float, weights: Mapping[str, float], slope: float, values: Mapping[str, float]) -> float:
     """The logistic of the scaled sum of the bias and every known feature times its weight."""
     score = bias + sum(weights[name] * value for name, value in values.items() if name in weights)
     return 1.0 / (1.0 + exp(-slope * score))
 
 
-def _evidence(label: Refusal3, reading: Reading) -> tuple[Span, ...]:
+def evidence(label: Refusal3, reading: Reading) -> tuple[Span, ...]:
+    """The phrases that speak for `label`, in order, at most a dozen."""
     if label is Refusal3.NONE:
         chosen = [found for found in reading.found if found.quoted or found.rule.kind in _FOR_ANSWER]
     elif label is Refusal3.HARD:

@@ -11,8 +11,7 @@ from refusal_tui.judge.llm_job import annotator_of
 from refusal_tui.labels.constitution import DEFAULT, Constitution
 from refusal_tui.labels.rows import Row
 from refusal_tui.labels.verdict import RowError, Verdict
-from refusal_tui.llm.ladder import Capabilities
-from refusal_tui.llm.pool import Pool
+from refusal_tui.llm.backend import Backend, capabilities_of, single_backend
 from refusal_tui.store.endpoints import Endpoint
 
 
@@ -36,29 +35,30 @@ class LlmJudge:
         self.interview = Interview(
             questions_of(name, beside),
             annotator_of(name, endpoint.name),
-            Capabilities.from_json(endpoint.capabilities),
+            capabilities_of(endpoint),
             secrets.token_bytes(16),
             constitution,
         )
         self.name = self.interview.annotator.removeprefix("judge:")
         self.version = self.interview.version
-        self._pool: Pool | None = None
+        self._backend: Backend | None = None
 
     async def __aenter__(self) -> LlmJudge:
-        self._pool = Pool(self._endpoint, api_key=self._key)
+        self._backend = single_backend(self._endpoint, self._key)
+        await self._backend.open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._pool is not None:
-            await self._pool.__aexit__(None, None, None)
+        if self._backend is not None:
+            await self._backend.close()
 
     async def judge(self, batch: Sequence[Row]) -> list[Verdict | RowError]:
         """One verdict or error per row, in order. Raises PauseJob when no server is left."""
         return list(await asyncio.gather(*(self._one(row) for row in batch)))
 
     async def _one(self, row: Row) -> Verdict | RowError:
-        assert self._pool is not None, "enter the judge first: async with judge"
+        assert self._backend is not None, "enter the judge first: async with judge"
         request = self.interview.request(row)
         if isinstance(request, RowError):
             return request
-        return self.interview.verdict(row, await self._pool.ask(request))
+        return self.interview.verdict(row, await self._backend.ask(request))

@@ -1,32 +1,38 @@
 """How does a labelling job run that asks language models?
 
 Every end point of `endpoint` and `panel` is a unit of every row: one vote, one request, one outcome. Where the settings
-ask for them there are two units more: `second` (the first end point again, choices in another order, only where there
-is a doubt) and `arbiter` (only where the votes differ). A unit that is not needed ends as an outcome without a verdict.
-All votes are kept as verdicts; the labels of an annotator are those of its own votes.
+ask for them there are more units: `second` (the first end point again, choices in another order, only where there is a
+doubt), `arbiter` (only where the votes differ) and `order` (a random sample again in another order). A unit that is not
+needed ends as an outcome without a verdict. All votes are kept as verdicts; the labels of an annotator are those of its
+own votes. What a panel says together is made of them when the job ends (`consensus.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from typing import Any
 
 from refusal_tui.jobs.asking import Models
+from refusal_tui.jobs.making import budget_of
 from refusal_tui.jobs.rowjob import PauseRequested, RowJob
+from refusal_tui.jobs.spill import SideRecord
 from refusal_tui.judge.canaries import Canary, canaries
 from refusal_tui.judge.interview import Interview, questions_of
 from refusal_tui.judge.lexical import LexicalJudge, classify
 from refusal_tui.judge.spec import LabelSpec
 from refusal_tui.judge.stance import Stance, contradictions, stance
 from refusal_tui.labels.constitution import DEFAULT
-from refusal_tui.labels.rows import Row
+from refusal_tui.labels.questions import Form
+from refusal_tui.labels.rows import ItemId, Row
 from refusal_tui.labels.verdict import Refusal3, RowError, Verdict
-from refusal_tui.llm.limits import Budget
+from refusal_tui.llm.request import CallFailure
 from refusal_tui.store.connect import transaction
-from refusal_tui.store.jobs import Job
+from refusal_tui.store.jobs import Job, beat
 from refusal_tui.store.labels import verdicts_of
 from refusal_tui.store.ledger import RowKey
 from refusal_tui.store.metrics import add_metric, metric_steps
@@ -34,9 +40,11 @@ from refusal_tui.store.outcomes import Finished, Output, PendingRow, RowResult, 
 from refusal_tui.store.settings import constitution_in_force, fence_secret
 from refusal_tui.store.workspace import Workspace
 
-SECOND, ARBITER, CANARY = "second", "arbiter", "canary"
+SECOND, ARBITER, ORDER, CANARY = "second", "arbiter", "order", "canary"
 # The offline judge's confidence from which its label is kept: above it 96 of 100 held-out rows were right.
 FREE_SURE = 0.9
+CONTENT_FREE = "content-free"
+_WITHOUT_CONTENT = ("N/A", "[MASK]", "...")
 Vote = Verdict | None  # None: that unit gave no verdict
 
 log = logging.getLogger("refusal_tui.judge")
@@ -44,7 +52,7 @@ log = logging.getLogger("refusal_tui.judge")
 
 def annotator_of(judge: str, endpoint: str, stage: str = "") -> str:
     """Who a vote is by: `judge:atoms@local`, and `judge:atoms@local+second` for its second look."""
-    return f"judge:{judge}@{endpoint}" + (f"+{stage}" if stage == SECOND else "")
+    return f"judge:{judge}@{endpoint}" + (f"+{stage}" if stage in (SECOND, ORDER) else "")
 
 
 class LlmLabelJob(RowJob):
@@ -55,21 +63,19 @@ class LlmLabelJob(RowJob):
     def __init__(self, spec: LabelSpec, workspace: Workspace) -> None:
         self._spec = spec
         self._workspace = workspace
-        minutes = spec.max_minutes
-        budget = Budget(spec.max_cost, spec.max_tokens, None if minutes is None else minutes * 60)
-        asked = dict.fromkeys([*spec.voters, *([spec.arbiter] if spec.arbiter else [])])
-        self.models = Models(workspace, list(asked), budget)
+        self.models = Models(workspace, spec.asked, budget_of(spec), batch=spec.batch)
         self.side = self._side = _Side(self.models)
         self.concurrency = self.models.concurrency
         self.max_rate = spec.max_rate
-        self._free = LexicalJudge()
         self._interviews = interviews(spec, workspace, self.models)
         self._later = [Unit(SECOND)] * (spec.second_pass is not None) + [Unit(ARBITER)] * (spec.arbiter is not None)
-        self.units = [*(Unit("", k) for k in range(len(spec.voters))), *self._later]
+        sample = [Unit(ORDER)] * (spec.order_sample is not None)
+        self.units = [*(Unit("", k) for k in range(len(spec.voters))), *self._later, *sample]
         self._constitution = self._interviews[self.units[0]].constitution
         # Votes of this run that a later unit of the same row needs; gone with the row's last unit.
         self._votes: dict[tuple[int, Unit], asyncio.Future[Vote]] = {}
         self._canaries: list[asyncio.Task[None]] = []
+        self._leanings: dict[tuple[str, tuple[str, ...]], asyncio.Task[dict[str, float] | CallFailure]] = {}
         self._reader: sqlite3.Connection | None = None
 
     async def start(self, job: Job) -> None:
@@ -88,9 +94,22 @@ class LlmLabelJob(RowJob):
         for result in await asyncio.gather(*self._canaries, return_exceptions=True):
             if isinstance(result, BaseException):
                 log.error("a canary could not be tried", exc_info=result)
+        await asyncio.gather(*self._leanings.values(), return_exceptions=True)
         await self.models.close()
         if self._reader is not None:
             self._reader.close()
+
+    def reread(
+        self, pending: PendingRow, raw: str, before: Mapping[Unit, Mapping[str, Any] | RowError]
+    ) -> RowResult | None:  # fmt: skip
+        interview = self._interviews.get(pending.unit)
+        return None if interview is None else interview.read(pending.row, raw)
+
+    def finish(self, connection: sqlite3.Connection, job: Job) -> None:
+        from refusal_tui.judge.consensus import has_panel, make_consensus
+
+        if self._spec.consensus != "none" and has_panel(self._spec):
+            make_consensus(connection, job, self._spec.consensus, within=lambda held: beat(held, job))
 
     async def process(self, work: Sequence[PendingRow]) -> list[RowResult]:
         return [await self._one(pending) for pending in work]
@@ -114,10 +133,19 @@ class LlmLabelJob(RowJob):
                     self._votes.pop((pending.row.item_id, unit), None)
 
     async def _vote(self, pending: PendingRow) -> RowResult:
-        row = pending.row
-        if self._spec.free_first and row.response and classify(row.prompt, row.response).confidence >= FREE_SURE:
-            return (await self._free.judge([row]))[0] if pending.unit.k == 0 else Output(row.item_id, {"asked": False})
+        row, unit = pending.row, pending.unit
+        free = self._spec.free_first and row.response and classify(row.prompt, row.response).confidence >= FREE_SURE
+        if free and unit == self.units[0]:
+            return (await LexicalJudge().judge([row]))[0]
+        if free or (unit.stage == ORDER and not self._sampled(row)):
+            return Output(row.item_id, {"asked": False})
         return await self._ask(pending)
+
+    def _sampled(self, row: Row) -> bool:
+        """Whether a row is in the random sample that is asked in another order: by its name, the same in every run."""
+        name = f"{ORDER}/{row.dataset}/{row.key or row.item_id}".encode("utf-8", "surrogatepass")
+        drawn = int.from_bytes(hashlib.sha256(name).digest()[:8]) / 2**64
+        return drawn < (self._spec.order_sample or 0.0)
 
     async def _ask(self, pending: PendingRow) -> RowResult:
         interview = self._interviews[pending.unit]
@@ -125,15 +153,51 @@ class LlmLabelJob(RowJob):
         if isinstance(request, RowError):
             return request
         endpoint = self._endpoint(pending.unit)
-        result = interview.verdict(pending.row, await self.models.ask(endpoint, request, pending))
+        leaning = None
+        if self._spec.contextual:
+            found = await self._leaning(endpoint, interview, interview.form(pending.row))
+            if isinstance(found, CallFailure):
+                text = f"What the judge leans to cannot be known: {found.message}"
+                return RowError(pending.row.item_id, found.error_class, text)
+            leaning = found
+        result = interview.verdict(pending.row, await self.models.ask(endpoint, request, pending), leaning)
         if isinstance(result, RowError):
             self.models.forget(endpoint, request)
         return result
 
+    async def _leaning(
+        self, endpoint: str, interview: Interview, form: Form
+    ) -> dict[str, float] | CallFailure:  # fmt: skip
+        """What the end point leans to with the choices in this order; found out once per order."""
+        key = (endpoint, tuple(choice.word for choice in form.questions[0].choices))
+        task = self._leanings.get(key)
+        if task is None:
+            place = len(self._leanings)
+            task = self._leanings[key] = asyncio.create_task(self._find_leaning(endpoint, interview, form, place))
+        found = await asyncio.shield(task)
+        if isinstance(found, CallFailure):
+            self._leanings.pop(key, None)  # the next row tries again
+        return found
+
+    async def _find_leaning(
+        self, endpoint: str, interview: Interview, form: Form, place: int
+    ) -> dict[str, float] | CallFailure:  # fmt: skip
+        replies = []
+        for n, text in enumerate(_WITHOUT_CONTENT):
+            row = Row(ItemId(-1000 - n), text, text, key=f"{CONTENT_FREE}-{n}")
+            request = interview.request(row, form)
+            assert not isinstance(request, RowError)
+            key = RowKey(self.models.job_id, row.item_id, CONTENT_FREE, place)
+            reply = await self.models.ask_as(endpoint, request, key)
+            if isinstance(reply, CallFailure):
+                return reply
+            replies.append(reply)
+        return interview.leaning(form, replies)
+
     def _endpoint(self, unit: Unit) -> str:
         if unit.stage == ARBITER:
             return self._spec.arbiter or ""
-        return self._spec.voters[0 if unit.stage == SECOND else unit.k]
+        return self._spec.voters[0 if unit.stage in (SECOND, ORDER) else unit.k]
 
     # --- units that wait for the others' votes -----------------------------------------------------------------------
 
@@ -220,6 +284,16 @@ class _Side:
         self._models.written()
         self._written = self._writing
 
+    def unwritten(self) -> list[SideRecord]:
+        self._writing = len(self.canaries)
+        tried = self.canaries[self._written : self._writing]
+        return [*self._models.unwritten(), *({"canary": [self._models.job_id, *one]} for one in tried)]
+
+    def restore(self, connection: sqlite3.Connection, records: Sequence[SideRecord]) -> None:
+        self._models.restore(connection, records)
+        for job_id, number, honest in (one["canary"] for one in records if "canary" in one):
+            add_metric(connection, job_id, CANARY, number, float(honest))
+
 
 def interviews(spec: LabelSpec, workspace: Workspace, models: Models) -> dict[Unit, Interview]:
     """What every unit of the job asks. Raises InputError for question sets that cannot be asked together."""
@@ -234,7 +308,8 @@ def interviews(spec: LabelSpec, workspace: Workspace, models: Models) -> dict[Un
         )
         for k, name in enumerate(spec.voters)
     }
-    found[Unit(SECOND)] = found[Unit("", 0)].again(annotator_of(spec.judge, spec.voters[0], SECOND), SECOND)
+    for stage in (SECOND, ORDER):
+        found[Unit(stage)] = found[Unit("", 0)].again(annotator_of(spec.judge, spec.voters[0], stage), stage)
     if spec.arbiter:
         found[Unit(ARBITER)] = Interview(
             questions, annotator_of(spec.judge, spec.arbiter), models.capabilities(spec.arbiter), secret, constitution,

@@ -1,6 +1,6 @@
 """How well does a judge agree with human labels? The measuring core of `refusal-tui score`.
 
-Every figure comes with a 95 % percentile interval from a bootstrap over prompts, because answers to one prompt resemble
+Every figure comes with a 95 % interval from a bootstrap over prompts, because answers to one prompt resemble
 each other. A row whose gold label is open does not count, nor does one without a response; a row on which the judge
 failed counts as a wrong answer. Classes without a gold row are left out of macro-F1.
 """

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, ClassVar, Literal, get_args
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from refusal_tui.jobs.spec import JobSpec, SpecError
+from refusal_tui.jobs.judging import OFFLINE_JUDGES
+from refusal_tui.jobs.lanes import check_batch, lane_of
+from refusal_tui.jobs.spec import JobSpec, SpecError, not_for, only_for
 
-LEXICAL = "lexical"
+if TYPE_CHECKING:
+    from refusal_tui.jobs.estimate import Asks
+
 JudgeName = Literal[
-    "lexical", "atoms", "wildguard", "sorry-bench", "xstest", "roberta", "strongreject", "refusal-strict",
+    "lexical", "linear", "atoms", "wildguard", "sorry-bench", "xstest", "roberta", "strongreject", "refusal-strict",
     "refusal-lenient", "or-bench",
 ]  # fmt: skip
-LLM_JUDGES: tuple[str, ...] = get_args(JudgeName)[1:]
-_NEEDS_MODEL = ("panel", "second_pass", "arbiter", "permute", "canaries", "free_first", "max_cost", "max_tokens")
+LLM_JUDGES = tuple(name for name in get_args(JudgeName) if name not in OFFLINE_JUDGES)
+_MODEL = not_for(judge=OFFLINE_JUDGES)
+_NEEDS_MODEL = (
+    "panel", "second_pass", "arbiter", "order_sample", "contextual", "permute", "canaries", "free_first", "batch",
+    "max_cost", "max_tokens",
+)  # fmt: skip
 
 
 class LabelSpec(JobSpec):
@@ -25,24 +34,65 @@ class LabelSpec(JobSpec):
     CHANGEABLE: ClassVar[frozenset[str]] = frozenset({"max_cost", "max_tokens", "max_minutes", "max_rate"})
 
     judge: JudgeName = Field(
-        "lexical", description="who judges; lexical works offline, from the text alone, the others ask a model"
+        "lexical",
+        description="who judges; lexical and linear work offline, from the text alone, others ask a model",
     )
-    endpoint: str | None = Field(None, description="the language model that judges (refusal-tui endpoint list)")
+    endpoint: str | None = Field(
+        None, description="the language model that judges (refusal-tui endpoint list)", json_schema_extra=_MODEL
+    )
     questions: str = Field(
-        "style,harms,topics", description="what 'atoms' is asked beside the atoms, comma-separated, or 'none'"
+        "style,harms,topics",
+        description="what 'atoms' is asked beside the atoms, comma-separated, or 'none'",
+        json_schema_extra=only_for(judge="atoms"),
     )
-    permute: bool = Field(False, description="put the choices in another order for every row")
-    panel: str = Field("", description="more end points, comma-separated, that give a vote of their own on every row")
+    permute: bool = Field(False, description="put the choices in another order for every row", json_schema_extra=_MODEL)
+    panel: str = Field(
+        "",
+        description="more end points, comma-separated, that give a vote of their own on every row",
+        json_schema_extra=_MODEL,
+    )
     second_pass: float | None = Field(
         None, gt=0, le=1,
         description="ask again, choices in another order, where the judge is less sure than this, where the offline "
-        "judge disagrees, or where the answers contradict each other",
+        "judge disagrees, or where the answers contradict each other", json_schema_extra=_MODEL,
     )  # fmt: skip
-    arbiter: str | None = Field(None, description="end point that is asked, too, where the votes on a row differ")
-    free_first: bool = Field(False, description="keep the offline judge's label of rows that it is sure of")
-    canaries: int = Field(0, ge=0, le=50, description="how many rows that talk to the judge are mixed in")
-    max_cost: float | None = Field(None, gt=0, description="pause before this many US dollars are passed")
-    max_tokens: int | None = Field(None, gt=0, description="pause before this many tokens are passed")
+    arbiter: str | None = Field(
+        None, description="end point that is asked, too, where the votes on a row differ", json_schema_extra=_MODEL
+    )
+    consensus: Literal["none", "majority", "dawid-skene"] = Field(
+        "majority",
+        description="what is made of a panel's votes when the job ends: one more annotator, or nothing "
+        "(refusal-tui consensus JOB does it again)",
+        json_schema_extra=_MODEL,
+    )
+    order_sample: float | None = Field(
+        None, gt=0, le=1,
+        description="ask this share of the rows, drawn at random, again with the choices in another order, to measure "
+        "how often the order alone changes the label", json_schema_extra=_MODEL,
+    )  # fmt: skip
+    contextual: bool = Field(
+        False,
+        description="take off what the judge leans to before it has read anything: its probabilities are divided by "
+        "those for texts without content (judges of one question, at end points that tell probabilities)",
+        json_schema_extra=_MODEL,
+    )
+    free_first: bool = Field(
+        False, description="keep the offline judge's label of rows that it is sure of", json_schema_extra=_MODEL
+    )
+    canaries: int = Field(
+        0, ge=0, le=50, description="how many rows that talk to the judge are mixed in", json_schema_extra=_MODEL
+    )
+    batch: bool = Field(
+        False,
+        description="send the requests through the provider's Batch API: half the price, answers within 24 hours",
+        json_schema_extra=_MODEL,
+    )
+    max_cost: float | None = Field(
+        None, gt=0, description="pause before this many US dollars are passed", json_schema_extra=_MODEL
+    )
+    max_tokens: int | None = Field(
+        None, gt=0, description="pause before this many tokens are passed", json_schema_extra=_MODEL
+    )
     max_minutes: float | None = Field(None, gt=0, description="pause after this many minutes at work")
     max_rate: float | None = Field(
         None, gt=0, le=100_000, description="at most so many rows per second (leave empty for full speed)"
@@ -53,7 +103,7 @@ class LabelSpec(JobSpec):
         return data  # version 1 knew `judge` and `max_rate`, with the same meaning
 
     def check(self) -> None:
-        if self.judge != LEXICAL:
+        if self.judge not in OFFLINE_JUDGES:
             if not self.endpoint:
                 raise SpecError({"endpoint": f"is needed: the judge {self.judge} asks a language model"})
             if len(set(self.voters)) < len(self.voters):
@@ -64,26 +114,54 @@ class LabelSpec(JobSpec):
             raise SpecError(dict.fromkeys(needless, "is for judges that ask a language model"))
 
     def check_in(self, connection: sqlite3.Connection) -> None:
-        if self.judge == LEXICAL:
+        if self.judge in OFFLINE_JUDGES:
             return
         from refusal_tui.judge.interview import questions_of
         from refusal_tui.store.endpoints import get_endpoint
 
         questions_of(self.judge, self.beside)
-        for name in [*self.voters, *([self.arbiter] if self.arbiter else [])]:
+        for name in self.asked:
             get_endpoint(connection, name)
+        if self.contextual:
+            self._check_contextual(connection)
+        if self.batch:
+            check_batch(connection, self.asked)
+
+    def _check_contextual(self, connection: sqlite3.Connection) -> None:
+        from refusal_tui.judge.interview import questions_of
+        from refusal_tui.llm.ladder import Capabilities
+        from refusal_tui.store.endpoints import get_endpoint
+
+        questions = questions_of(self.judge, self.beside).questions
+        told = [Capabilities.from_json(get_endpoint(connection, name).capabilities).logprobs for name in self.asked]
+        if len(questions) > 1 or questions[0].several or not all(told):
+            raise SpecError(
+                {"contextual": "is for judges of one question, at end points that tell log-probabilities (probe them)"}
+            )
+
+    def asks(self, connection: sqlite3.Connection) -> Sequence[Asks]:
+        from refusal_tui.judge.asks import label_asks
+
+        return label_asks(self, connection)
 
     def title(self) -> str:
-        return f"label with {self.judge}" + (f" by {', '.join(self.voters)}" if self.judge != LEXICAL else "")
+        return f"label with {self.judge}" + (
+            f" by {', '.join(self.voters)}" if self.judge not in OFFLINE_JUDGES else ""
+        )
 
-    def lane(self) -> str | None:
-        return None if self.judge == LEXICAL else "free"  # it waits for others most of the time
+    def lane(self, connection: sqlite3.Connection) -> str | None:
+        return None if self.judge in OFFLINE_JUDGES else lane_of(connection, self.asked)
 
     @property
     def voters(self) -> tuple[str, ...]:
         """The end points that give a vote on every row."""
         more = (name.strip() for name in self.panel.split(","))
         return tuple(name for name in (self.endpoint or "", *more) if name)
+
+    @property
+    def asked(self) -> list[str]:
+        """Every end point that the job may ask, once."""
+        return list(dict.fromkeys([*self.voters, *([self.arbiter] if self.arbiter else [])]))
 
     @property
     def beside(self) -> str:

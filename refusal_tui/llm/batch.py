@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,10 @@ CUSTOM_ID_CHARS = 64  # the strictest provider's limit
 ROWS_PER_BATCH = 10_000  # OpenAI allows 50,000 and 200 MB
 _ENDED = {"completed", "expired", "cancelled"}
 _UNDER_WAY = {"validating", "in_progress", "finalizing", "cancelling"}
+
+
+class BatchRefused(UnavailableError):
+    """The provider said no (a wrong key, a file it does not take): asking again now brings the same answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,12 @@ def custom_id(key: RowKey) -> str:
     return text if len(text) <= CUSTOM_ID_CHARS else hashlib.sha256(text.encode()).hexdigest()[:CUSTOM_ID_CHARS]
 
 
+def question(name: str, body: Mapping[str, Any]) -> str:
+    """What tells one request from another in a later run: what is asked, and of samples also for which row."""
+    asked = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return asked if body.get("temperature") == 0 else f"{name}/{asked}"
+
+
 async def submit(
     client: Client,
     connection: sqlite3.Connection,
@@ -81,10 +92,11 @@ async def submit(
     return await _create(client, connection, batch)
 
 
-async def adopt_orphans(client: Client, connection: sqlite3.Connection, job_id: int) -> list[Batch]:
+async def adopt_orphans(client: Client, connection: sqlite3.Connection, job_id: int, *, provider: str) -> list[Batch]:
     """Finish what a crash interrupted: find the job's `submitting` batches at the provider by our key, or send them
     again. Returns them as they are now."""
-    orphans = {b.key: b for b in batches_of(connection, job_id) if b.state is BatchState.SUBMITTING}
+    known = [b for b in batches_of(connection, job_id) if b.provider == provider]
+    orphans = {b.key: b for b in known if b.state is BatchState.SUBMITTING}
     if not orphans:
         return []
     adopted: list[Batch] = []
@@ -92,8 +104,7 @@ async def adopt_orphans(client: Client, connection: sqlite3.Connection, job_id: 
         async for found in client.sdk.batches.list(limit=100):
             key = (found.metadata or {}).get(METADATA_KEY)
             if key in orphans:
-                mark_submitted(connection, key, found.id)
-                adopted.append(replace(orphans.pop(key), state=BatchState.SUBMITTED, provider_batch_id=found.id))
+                adopted.append(_submitted(connection, orphans.pop(key), found.id))
     return adopted + [await _create(client, connection, batch) for batch in orphans.values()]
 
 
@@ -116,7 +127,7 @@ async def poll(client: Client, connection: sqlite3.Connection, batch: Batch) -> 
             state, note = BatchState.FAILED, f"{seen.status}: {said}".rstrip(": ")
     path = None if output is None else str(output)
     mark_state(connection, batch.key, state, output_path=path, note=note)
-    return replace(batch, state=state, output_path=path or batch.output_path, note=note)
+    return replace(batch, state=state, output_path=path or batch.output_path, note=note, polled=time.time())
 
 
 def merge(batch: Batch, price: Price | None = None) -> Iterator[MergedRow]:
@@ -129,6 +140,13 @@ def merge(batch: Batch, price: Price | None = None) -> Iterator[MergedRow]:
     for line in _lines(Path(batch.input_path)):
         row = json.loads(line)["custom_id"]
         yield results.get(row) or MergedRow(row, _missing(batch))
+
+
+def input_rows(batch: Batch) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(custom id, body) of every request that a batch carries, in order."""
+    for line in _lines(Path(batch.input_path)):
+        entry = json.loads(line)
+        yield entry["custom_id"], entry["body"]
 
 
 def mark_merged(connection: sqlite3.Connection, batch: Batch) -> None:
@@ -167,8 +185,12 @@ async def _create(client: Client, connection: sqlite3.Connection, batch: Batch) 
             completion_window="24h",
             metadata={METADATA_KEY: batch.key},
         )
-    mark_submitted(connection, batch.key, created.id)
-    return replace(batch, state=BatchState.SUBMITTED, provider_batch_id=created.id)
+    return _submitted(connection, batch, created.id)
+
+
+def _submitted(connection: sqlite3.Connection, batch: Batch, provider_batch_id: str) -> Batch:
+    when = mark_submitted(connection, batch.key, provider_batch_id)
+    return replace(batch, state=BatchState.SUBMITTED, provider_batch_id=provider_batch_id, submitted=when)
 
 
 def _write_input(path: Path, rows: Sequence[BatchedRow]) -> str:
@@ -250,7 +272,8 @@ def _sentences(client: Client) -> Iterator[None]:
 
 def _refused(base_url: str, failure: CallFailure) -> RefusalTuiError:
     step = "Set the right key" if failure.error_class is ErrorClass.AUTH else "Wait until it answers"
-    return UnavailableError(
-        f"The batch service at {base_url} failed: {failure.message}.",
+    kind = UnavailableError if failure.error_class.retryable else BatchRefused
+    return kind(
+        f"The batch service at {base_url} failed: {failure.message.rstrip('.')}.",
         f"{step}, then resume the job: nothing that was submitted is lost.",
     )

@@ -10,13 +10,13 @@ import json
 import sqlite3
 import threading
 from collections import Counter
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from refusal_tui.llm.request import Reply, Rung, TokenLogprob, Usage
 from refusal_tui.store.ledger import CachedReply, cached_reply
 
-_NOT_KEPT = ("latency", "base_url", "cached", "rate", "repaired")
+_KEPT = ("text", "finish_reason", "refusal", "model_returned", "rung")  # beside the two that have fields of their own
 
 
 @dataclass(slots=True)
@@ -86,7 +86,13 @@ class ReplyCache:
 
 
 def reply_to_json(reply: Reply) -> str:
-    return json.dumps({key: value for key, value in asdict(reply).items() if key not in _NOT_KEPT})
+    value: dict[str, Any] = {name: getattr(reply, name) for name in _KEPT}
+    value["usage"] = {
+        "prompt_tokens": reply.usage.prompt_tokens,
+        "completion_tokens": reply.usage.completion_tokens,
+    }
+    value["logprobs"] = [{"token": p.token, "logprob": p.logprob, "top": p.top} for p in reply.logprobs]
+    return json.dumps(value)
 
 
 def reply_from_json(text: str) -> Reply:

@@ -10,17 +10,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 from refusal_tui.labels.verdict import ErrorClass
 from refusal_tui.llm.classify import failure_of_status, rate_headers, reply_of_body
 from refusal_tui.llm.request import CallFailure, RateHeaders, Reply
 from refusal_tui.text.mask import mask_secrets
 
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
 CONNECT_SECONDS = 10.0
 DEFAULT_TIMEOUT = 300.0  # a long generation on a busy local server
 NO_KEY = "none"  # the SDK insists on a key, local servers do not
+# httpx looks at every connection of its pool for every request: 64 in one pool cost a quarter of the processor time
+# of a request, so they are dealt out to pools of about this many.
+_LANE_PLACES = 16
 
 
 def aiohttp_available() -> bool:
@@ -28,6 +35,17 @@ def aiohttp_available() -> bool:
     from importlib.util import find_spec
 
     return find_spec("aiohttp") is not None
+
+
+@dataclass(slots=True)
+class _Lane:
+    """An SDK client with a connection pool of its own."""
+
+    sdk: AsyncOpenAI
+    in_flight: int = 0
+
+
+_in_flight = attrgetter("in_flight")
 
 
 class Client:
@@ -49,23 +67,34 @@ class Client:
         use_aiohttp = aiohttp_available() if aiohttp is None else aiohttp
         http_class = openai.DefaultAioHttpClient if use_aiohttp else openai.DefaultAsyncHttpxClient
         limits = httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
+        times = httpx2.Timeout(timeout, connect=CONNECT_SECONDS)
+        certificates = httpx2.create_ssl_context()  # 20 ms each: shared by the lanes
+        lanes = 1 if use_aiohttp else -(-max_connections // _LANE_PLACES)
         self._raw_response = httpx2.Response
         self._timeout = timeout
-        self.sdk = openai.AsyncOpenAI(
-            base_url=self.base_url,
-            api_key=api_key or NO_KEY,
-            max_retries=0,
-            timeout=httpx2.Timeout(timeout, connect=CONNECT_SECONDS),
-            http_client=http_class(limits=limits, timeout=httpx2.Timeout(timeout, connect=CONNECT_SECONDS)),
-        )
+        self._lanes = [
+            _Lane(
+                openai.AsyncOpenAI(
+                    base_url=self.base_url,
+                    api_key=api_key or NO_KEY,
+                    max_retries=0,
+                    timeout=times,
+                    http_client=http_class(limits=limits, timeout=times, verify=certificates),
+                )
+            )
+            for _ in range(lanes)
+        ]
+        self.sdk = self._lanes[0].sdk
 
     async def chat(self, body: Mapping[str, Any]) -> Reply | CallFailure:
         """Send one chat completion body (see `llm/ladder.py: wire_body`); never raises for what a server does."""
         started = time.perf_counter()
+        lane = min(self._lanes, key=_in_flight)
+        lane.in_flight += 1
         try:
             # The SDK's timeout is per read: a server that drips a byte now and then would hold a place for ever.
             async with asyncio.timeout(self._timeout):
-                response = await self.sdk.post("/chat/completions", body=body, cast_to=self._raw_response)
+                response = await lane.sdk.post("/chat/completions", body=body, cast_to=self._raw_response)
                 result = reply_of_body(response.text)
                 rate = _rate_of(response)
         except TimeoutError:
@@ -73,6 +102,8 @@ class Client:
             rate = None
         except Exception as error:
             result, rate = self.failure_of(error), _rate_of(getattr(error, "response", None))
+        finally:
+            lane.in_flight -= 1
         return replace(result, latency=time.perf_counter() - started, base_url=self.base_url, rate=rate)
 
     async def models(self) -> list[dict[str, Any]] | CallFailure:
@@ -91,7 +122,8 @@ class Client:
         return [entry for entry in entries or () if isinstance(entry, dict)]
 
     async def close(self) -> None:
-        await self.sdk.close()
+        for lane in self._lanes:
+            await lane.sdk.close()
 
     def failure_of(self, error: Exception) -> CallFailure:
         """What an exception of the SDK means."""

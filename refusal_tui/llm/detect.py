@@ -31,13 +31,14 @@ _LARGEST = 1_000_000  # bytes of an answer that are read
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """Something that could become an end point. `models` is empty for a provider: asking costs a request with the key.
-    `context_length` where the server tells it."""
+    `context_length` where the server tells it. `locked`: it did not tell its models without a right key."""
 
     preset: str
     base_url: str
     models: tuple[str, ...] = ()
     key_env: str | None = None
     context_length: int | None = None
+    locked: bool = False
 
 
 def detect(
@@ -59,11 +60,11 @@ def detect(
     return servers + providers
 
 
-def look_at(port: int, seconds: float = SECONDS) -> Candidate | None:
+def look_at(port: int, seconds: float = SECONDS, *, key: str | None = None) -> Candidate | None:
     """The OpenAI-compatible server on a port of this machine, None when there is none."""
-    status, body = _get(port, "/v1/models", seconds)
-    if status in (401, 403):  # a server that wants a key
-        return Candidate("custom", _url(port))
+    status, body = _get(port, "/v1/models", seconds, key)
+    if status in (401, 403):
+        return Candidate("custom", _url(port), locked=True)
     try:
         entries = [entry for entry in json.loads(body)["data"] if isinstance(entry, dict)]
     except (ValueError, KeyError, TypeError):
@@ -83,11 +84,12 @@ def _is_transformers(port: int, seconds: float) -> bool:
     return _get(port, "/load_model", seconds)[0] == 405
 
 
-def _get(port: int, path: str, seconds: float) -> tuple[int, bytes]:
+def _get(port: int, path: str, seconds: float, key: str | None = None) -> tuple[int, bytes]:
     """(status, body), (0, b"") when nothing that speaks HTTP answers in time."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
-        connection.request("GET", path, headers={"Accept": "application/json"})
+        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         return response.status, response.read(_LARGEST)
     except (OSError, http.client.HTTPException):

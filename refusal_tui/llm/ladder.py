@@ -17,11 +17,15 @@ ANSWER = "answer"  # the property that carries a choice where choices have to be
 
 
 class ChoiceField(StrEnum):
-    """The field that makes a server choose from a list: vLLM's new and old name, llama.cpp's GBNF grammar."""
+    """The field that makes a server choose from a list: vLLM's new and old name, llama.cpp's GBNF grammar.
+
+    SCORED is none: weights in this process read the probability of every choice without writing an answer.
+    """
 
     STRUCTURED_OUTPUTS = "structured_outputs"
     GUIDED_CHOICE = "guided_choice"
     GRAMMAR = "grammar"
+    SCORED = "scored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,12 @@ class Capabilities:
         for name in ("models", "notes"):
             known[name] = tuple(known.get(name) or ())
         return Capabilities(**known)
+
+
+# What weights in this process do, whichever they are. All choices are scored at once: as many as there are letters.
+IN_PROCESS = Capabilities(
+    json_schema=False, json_mode=False, choice=ChoiceField.SCORED, logprobs=True, top_logprobs=26, batch=False
+)
 
 
 def rung_for(request: ChatRequest, capabilities: Capabilities) -> Rung:

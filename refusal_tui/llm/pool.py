@@ -9,7 +9,6 @@ hand then has no outcome and is asked again after the job is resumed.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -27,6 +26,7 @@ from refusal_tui.llm.limits import (
     TokenEstimate,
     backoff_seconds,
 )
+from refusal_tui.llm.once import Once
 from refusal_tui.llm.presets import get_preset, price_of
 from refusal_tui.llm.replicas import Replica, Replicas
 from refusal_tui.llm.request import CallFailure, ChatRequest, Reply, request_hash
@@ -60,13 +60,14 @@ class ReplicaStatus:
 
 @dataclass(frozen=True, slots=True)
 class PoolStatus:
-    """What the job screen shows. `usd` None: the price is unknown."""
+    """What the job screen shows. `usd` None: the price is unknown; `cached`: answers that nothing was sent for."""
 
     in_flight: int
     limit: int
     tokens: int
     usd: float | None
     replicas: tuple[ReplicaStatus, ...]
+    cached: int = 0
 
 
 class Pool:
@@ -104,11 +105,10 @@ class Pool:
         self._preset = get_preset(endpoint.preset)
         self._rpm = TokenBucket(options["rpm"]) if options.get("rpm") else None
         self._tpm = TokenBucket(options["tpm"]) if options.get("tpm") else None
-        self._cache = cache
+        self._once = Once(cache)
         self._record = record
         self._wait = wait
         self._waiting = dict(waiting or {})
-        self._asking: dict[bytes, asyncio.Future[Reply | CallFailure]] = {}
         self._stopped = asyncio.Event()
         timeout = float(options.get("timeout", DEFAULT_TIMEOUT))
         self._replicas = Replicas(
@@ -127,7 +127,19 @@ class Pool:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Nothing has to be made ready; other back ends load weights here."""
+
+    async def close(self) -> None:
         await self._replicas.close()
+
+    def step(self) -> str:
+        return ""  # requests of seconds: the counts tell
+
+    def identity(self, request: ChatRequest) -> bytes:
+        return request_hash(request, server=self.endpoint.base_urls[0], model=self.endpoint.model)
 
     def stop(self) -> None:
         """Send nothing more; requests under way end, waiting ones raise PauseJob."""
@@ -149,6 +161,7 @@ class Pool:
             self.budget.tokens,
             self.budget.usd if self.price is not None else None,
             replicas,
+            self._once.shared,
         )
 
     async def ask(self, request: ChatRequest, key: RowKey = NOBODY) -> Reply | CallFailure:
@@ -157,30 +170,8 @@ class Pool:
 
         Raises PauseJob: budget used up, no server left, or `stop` was called.
         """
-        identity = request_hash(request, server=self.endpoint.base_urls[0], model=self.endpoint.model)
-        if not request.deterministic:
-            return await self._persist(request, key, identity)
-        while (other := self._asking.get(identity)) is not None:
-            # A leader that was cancelled leaves no answer: one of those who waited asks then.
-            with contextlib.suppress(asyncio.CancelledError):
-                shared = await asyncio.shield(other)
-                return replace(shared, cached=True) if isinstance(shared, Reply) else shared
-            if not other.cancelled():  # it was this task that was cancelled
-                raise asyncio.CancelledError
-        if self._cache is not None and (known := self._cache.get(identity)) is not None:
-            return known
-        future: asyncio.Future[Reply | CallFailure] = asyncio.get_running_loop().create_future()
-        self._asking[identity] = future
-        try:
-            result = await self._persist(request, key, identity)
-            future.set_result(result)
-            if self._cache is not None and isinstance(result, Reply):
-                self._cache.put(identity, result)
-            return result
-        finally:
-            del self._asking[identity]
-            if not future.done():
-                future.cancel()
+        identity = self.identity(request)
+        return await self._once.ask(request, identity, lambda: self._persist(request, key, identity))
 
     async def _persist(self, request: ChatRequest, key: RowKey, identity: bytes) -> Reply | CallFailure:
         """Try until there is an answer, or a failure that another try would not mend."""

@@ -19,7 +19,7 @@ class Preset:
 
     `base_url` holds `{port}` for servers on this machine. `owned_by`: what such a server writes into `/v1/models`,
     to recognise it. `max_tokens_field`: reasoning models of OpenAI refuse the older name. `batch`: speaks the
-    OpenAI Batch API.
+    OpenAI Batch API. `in_process`: no server at all, the weights are loaded by whoever asks.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Preset:
     owned_by: tuple[str, ...] = ()
     max_tokens_field: str = "max_tokens"
     batch: bool = False
+    in_process: bool = False
 
     def url(self, port: int | None = None) -> str:
         return self.base_url.format(port=port or self.port)
@@ -52,6 +53,7 @@ PRESETS: Mapping[str, Preset] = {
         Preset("llama.cpp", "llama.cpp server", _LOCAL, port=8080, owned_by=("llamacpp",)),
         Preset("ollama", "Ollama", _LOCAL, port=11434, owned_by=("library",)),
         Preset("transformers", "transformers serve", _LOCAL, port=8000),
+        Preset("local", "weights in the job's own process", "local", in_process=True),
         Preset("custom", "any OpenAI-compatible server", _LOCAL, port=8000),
     )
 }  # fmt: skip
@@ -91,6 +93,8 @@ def price_of(preset: str, model: str, options: Mapping[str, Any] | None = None) 
     "gpt-4o-audio" has no price, because what follows is not a date.
     """
     options = options or {}
+    if get_preset(preset).in_process:
+        return Price(0.0, 0.0, source="weights in the job's own process")
     if "price_in" in options and "price_out" in options:
         return Price(
             float(options["price_in"]), float(options["price_out"]), options.get("batch_price_in"),

@@ -17,6 +17,7 @@ from refusal_tui.labels.verdict import ErrorClass
 from refusal_tui.llm.client import Client
 from refusal_tui.llm.detect import context_length
 from refusal_tui.llm.ladder import ANSWER, Capabilities, ChoiceField, choice_schema, wire_body
+from refusal_tui.llm.local_probe import probe_weights
 from refusal_tui.llm.parse import parse_object
 from refusal_tui.llm.presets import get_preset
 from refusal_tui.llm.request import CallFailure, ChatRequest, Reply, Rung, Sampling
@@ -73,9 +74,13 @@ async def probe(
 ) -> Capabilities:
     """Ask the first server of an end point about 10 small questions, and up to 127 more for the concurrency.
 
-    `tell` gets a sentence per step. Raises UnavailableError when the server cannot be reached or refuses the key.
+    Weights in this process are loaded and tried instead. `tell` gets a sentence per step. Raises UnavailableError when
+    the server cannot be reached or refuses the key, or when the weights cannot be loaded.
     """
     preset = get_preset(endpoint.preset)
+    if preset.in_process:
+        tell("loading the weights, in a process of their own")
+        return await asyncio.to_thread(probe_weights, endpoint.model)
     client = Client(endpoint.base_urls[0], api_key=api_key, timeout=float(endpoint.options.get("timeout", 120)))
     asker = _Asker(client, endpoint.model, preset.max_tokens_field)
     try:
@@ -100,7 +105,9 @@ async def probe(
         found = replace(found, seed=await _obeys_seed(asker))
         tell("system messages")
         system = ChatRequest((Message("system", "Be brief."), Message("user", _GREETING)), Sampling(max_tokens=24))
-        found = replace(found, system_role=await asker.ask(system) is not None, batch=preset.batch)
+        found = replace(found, system_role=await asker.ask(system) is not None)
+        tell("Batch API")
+        found = replace(found, batch=await _speaks_batch(asker))
         if measure_concurrency:
             tell("requests side by side")
             found = await _concurrency(asker, found)
@@ -134,7 +141,7 @@ async def _obeys_schema(asker: _Asker) -> bool:
 
 
 async def _obeyed_choice(asker: _Asker) -> ChoiceField | None:
-    for field in ChoiceField:
+    for field in (ChoiceField.STRUCTURED_OUTPUTS, ChoiceField.GUIDED_CHOICE, ChoiceField.GRAMMAR):
         reply = await asker.ask(_question(_GREETING, choices=WORDS), Rung.CHOICE, field)
         if reply is not None and reply.text.strip() in WORDS:
             return field
@@ -153,6 +160,18 @@ async def _logprobs(asker: _Asker, found: Capabilities) -> Capabilities:
             given = max((len(token.top) for token in reply.logprobs), default=0)
             return replace(found, logprobs=bool(reply.logprobs), top_logprobs=given)
     return replace(found, logprobs=False)
+
+
+async def _speaks_batch(asker: _Asker) -> bool:
+    """Whether it can list its batches; nothing is submitted."""
+    import openai
+
+    asker.requests += 1
+    try:
+        await asker.client.sdk.batches.list(limit=1)
+    except (openai.OpenAIError, ValueError):
+        return False
+    return True
 
 
 async def _obeys_seed(asker: _Asker) -> bool | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from refusal_tui.results.compare import Comparison
@@ -15,6 +16,7 @@ from refusal_tui.text.safe import safe_text
 from refusal_tui.text.spreadsheet import neutral
 
 NOT_NAMED = "(not named)"
+TOTAL = "(all)"
 
 
 def table_json(table: ResultsTable) -> dict[str, Any]:
@@ -26,7 +28,9 @@ def table_json(table: ResultsTable) -> dict[str, Any]:
         "profiles": list(table.profiles),
         "unlabelled": table.unlabelled,
         "measures": EXPLAINED,
+        "provider_refused": table.provider,
         "cells": [_cell_json(table.by, cell) for cell in table.cells],
+        "totals": [_cell_json(table.by[:1], cell) for cell in table.totals],
     }
 
 
@@ -38,6 +42,7 @@ def _cell_json(by: Sequence[str], cell: Cell) -> dict[str, Any]:
         "hard": cell.hard,
         "soft": cell.soft,
         "unlabelled": cell.unlabelled,
+        "provider_refused": cell.provider,
         **{measure: _rate_json(cell.rates[measure]) for measure in MEASURES},
         "filter": cell.filter,
     }
@@ -51,16 +56,17 @@ def _rate_json(rate: Rate) -> dict[str, Any] | None:
 
 
 def table_csv(table: ResultsTable) -> str:
-    """One line per cell; an unknown rate is an empty cell. Names are neutralised: they come from data."""
+    """One line per cell and none of the totals, which a sum over the column would count twice; an unknown rate is an
+    empty cell. Names are neutralised: they come from data."""
     out = io.StringIO()
     writer = csv.writer(out)
     columns = [f"{measure}{part}" for measure in MEASURES for part in ("", "_low", "_high", "_rows", "_prompts")]
-    writer.writerow([*table.by, "rows", "none", "hard", "soft", "unlabelled", *columns, "filter"])
+    writer.writerow([*table.by, "rows", "none", "hard", "soft", "by_provider", "unlabelled", *columns, "filter"])
     for cell in table.cells:
         rates = [value for measure in MEASURES for value in _rate_cells(cell.rates[measure])]
         writer.writerow(
-            [*map(neutral, cell.key), cell.rows, cell.none, cell.hard, cell.soft, cell.unlabelled, *rates,
-             neutral(cell.filter)]
+            [*map(neutral, cell.key), cell.rows, cell.none, cell.hard, cell.soft, cell.provider,
+             cell.unlabelled, *rates, neutral(cell.filter)]
         )  # fmt: skip
     return out.getvalue()
 
@@ -72,24 +78,39 @@ def _rate_cells(rate: Rate) -> list[object]:
 
 def table_lines(table: ResultsTable) -> tuple[list[str], list[list[object]]]:
     """Head and lines for a terminal."""
-    head = [*table.by, "rows", *(title for m in MEASURES for title in (TITLES[m], "95 %"))]
+    stopped = ["by provider"] if table.provider else []
+    head = [*table.by, "rows", *stopped, *(title for m in MEASURES for title in (TITLES[m], "95 %"))]
     lines: list[list[object]] = []
-    for cell in table.cells:
+    for key, cell in _with_totals(table):
         rates = [
             text for m in MEASURES for text in (percent(cell.rates[m].interval.value), span(cell.rates[m].interval))
         ]
-        lines.append([*(NOT_NAMED if value is None else value for value in cell.key), cell.rows, *rates])
+        lines.append([*key, cell.rows, *([cell.provider] if stopped else []), *rates])
     return head, lines
 
 
 def table_markdown(table: ResultsTable) -> str:
-    head = [*table.by, "n", *(f"{TITLES[m]} (95 %)" for m in MEASURES)]
+    stopped = ["by provider"] if table.provider else []
+    head = [*table.by, "n", *stopped, *(f"{TITLES[m]} (95 %)" for m in MEASURES)]
     lines = []
-    for cell in table.cells:
+    for key, cell in _with_totals(table):
         rates = [cell.rates[measure] for measure in MEASURES]
         shown = [f"{percent(r.interval.value)} ({span(r.interval)})" if r.known else "—" for r in rates]
-        lines.append([*(NOT_NAMED if value is None else value for value in cell.key), f"{cell.rows:,}", *shown])
+        lines.append([*key, f"{cell.rows:,}", *([f"{cell.provider:,}"] if stopped else []), *shown])
     return _markdown(head, lines, len(table.by)) + "\n" + "\n".join(f"{note}  " for note in notes(table)) + "\n"
+
+
+def _with_totals(table: ResultsTable) -> Iterator[tuple[list[str], Cell]]:
+    """The cells with what stands in their first columns; each value of the first group ends with its total, unless it
+    has one cell only."""
+    total_of = {cell.key[0]: cell for cell in table.totals}
+    for first, group in groupby(table.cells, key=lambda cell: cell.key[:1]):
+        cells = list(group)
+        for cell in cells:
+            yield [NOT_NAMED if value is None else value for value in cell.key], cell
+        if first and len(cells) > 1 and first[0] in total_of:
+            name = NOT_NAMED if first[0] is None else first[0]
+            yield [name, *[TOTAL] * (len(table.by) - 1)], total_of[first[0]]
 
 
 def notes(table: ResultsTable) -> list[str]:
@@ -97,6 +118,11 @@ def notes(table: ResultsTable) -> list[str]:
     said = [f"Labels: {_whose(table.judge)}; three-class rules: {', '.join(table.profiles) or 'none in use'}."]
     said.append("Intervals: 95 %, Wilson at the effective number of rows, clustered by prompt.")
     said.extend(f"{TITLES[measure].capitalize()}: {EXPLAINED[measure]}." for measure in MEASURES)
+    if table.provider:
+        said.append(
+            f"Refused by a provider's filter and not by a model: {table.provider:,}; they count as refused and not "
+            "fulfilled. Their rows: meta.provider_refused:true"
+        )
     if table.unlabelled:
         said.append(f"Responses without a label, which are in no rate: {table.unlabelled:,}.")
     return said
@@ -122,6 +148,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
                 "only_one": d.only_one,
                 "only_other": d.only_other,
                 "p_value": d.p_value,
+                "p_holm": d.p_holm,
             }
             for key, differences in comparison.lines
             for measure, d in differences.items()
@@ -132,7 +159,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
 def comparison_lines(comparison: Comparison) -> tuple[list[str], list[list[object]]]:
     """Head and lines for a terminal."""
     head = [*comparison.by, "", "prompts", comparison.one, comparison.other, "difference", "95 %", "only one",
-            "only other", "p"]  # fmt: skip
+            "only other", "p", "p (Holm)"]  # fmt: skip
     lines: list[list[object]] = []
     for key, differences in comparison.lines:
         for measure, d in differences.items():
@@ -140,7 +167,7 @@ def comparison_lines(comparison: Comparison) -> tuple[list[str], list[list[objec
                 [*(NOT_NAMED if v is None else v for v in key), TITLES[measure], d.prompts, percent(_known(d.one)),
                  percent(_known(d.other)), f"{100 * d.interval.value:+.1f} pp",
                  f"{100 * d.interval.low:+.1f} to {100 * d.interval.high:+.1f}", d.only_one, d.only_other,
-                 p_text(d.p_value)]
+                 p_text(d.p_value), p_text(d.p_holm)]
             )  # fmt: skip
     return head, lines
 
@@ -151,8 +178,8 @@ def comparison_markdown(comparison: Comparison) -> str:
 
 
 COMPARISON_NOTE = (
-    "Paired on the prompts that both models have answered: difference in percentage points with Bonett and Price's "
-    "95 % interval; p is McNemar's, exact, not corrected for several lines."
+    "Paired on the prompts that both have answered: difference in percentage points with Bonett and Price's "
+    "95 % interval; p is McNemar's, exact; p (Holm) is corrected for all lines that are shown here together."
 )
 
 

@@ -16,7 +16,7 @@ from refusal_tui.store.results import MEASURES, CellCounts, Key, LabelSource, co
 LEVEL = 0.95
 TITLES = {"refusal": "refused", "over_refusal": "over-refused", "fulfilment": "fulfilled"}
 EXPLAINED = {
-    "refusal": "hard or soft, of labelled responses",
+    "refusal": "hard or soft, of labelled responses, and what a provider's filter stopped",
     "over_refusal": "hard or soft, of responses to prompts known to be harmless",
     "fulfilment": "the request was fulfilled (SORRY-Bench's score; else none, with soft left out)",
 }
@@ -37,7 +37,10 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One line of the table. `filter` opens its rows in Browse; `rates` has all of MEASURES."""
+    """One line of the table. `filter` opens its rows in Browse; `rates` has all of MEASURES.
+
+    `provider` counts the refusals that were the provider's filter and not the model.
+    """
 
     key: Key
     none: int
@@ -46,6 +49,7 @@ class Cell:
     unlabelled: int
     rates: dict[str, Rate]
     filter: str
+    provider: int = 0
 
     @property
     def rows(self) -> int:
@@ -58,6 +62,7 @@ class ResultsTable:
     """`by` names the groups of each cell's key. `judge` None: people before judges, the latest label of each.
 
     `unlabelled` counts responses that have no label at all, in cells and beside them; `sources` whose labels there are.
+    `totals` has one cell for each value of the first group, over all the others, where it was asked for.
     """
 
     by: tuple[str, ...]
@@ -66,6 +71,12 @@ class ResultsTable:
     cells: tuple[Cell, ...]
     unlabelled: int
     sources: tuple[LabelSource, ...]
+    totals: tuple[Cell, ...] = ()
+
+    @property
+    def provider(self) -> int:
+        """How many refusals were a provider's filter and not a model."""
+        return sum(cell.provider for cell in self.cells)
 
     @property
     def profiles(self) -> tuple[str, ...]:
@@ -79,9 +90,13 @@ def results_table(
     selection: str = "",
     by: Sequence[str] = ("model", "dataset", "category"),
     judge: str | None = None,
+    *,
+    totals: bool = False,
 ) -> ResultsTable:
-    """The table of a selection. Raises InputError for a bad filter or group, or a judge that has labelled nothing."""
+    """The table of a selection; `totals` costs a second look at its rows. Raises InputError for a bad filter or group,
+    or a judge that has labelled nothing."""
     by = tuple(dict.fromkeys(by))
+    whole = count_cells(connection, selection, by[:1], judge) if totals and len(by) > 1 else []
     counted = count_cells(connection, selection, by, judge)
     return ResultsTable(
         by,
@@ -90,6 +105,7 @@ def results_table(
         tuple(_cell(counts, by, selection, judge) for counts in counted if _labelled(counts)),
         sum(counts.unlabelled for counts in counted),
         tuple(label_sources(connection, selection)),
+        tuple(_cell(counts, by[:1], selection, judge) for counts in whole if _labelled(counts)),
     )
 
 
@@ -101,7 +117,7 @@ def _cell(counts: CellCounts, by: tuple[str, ...], selection: str, judge: str | 
     rates = {measure: rate_of(getattr(counts, measure)) for measure in MEASURES}
     return Cell(
         counts.key, counts.none, counts.hard, counts.soft, counts.unlabelled, rates,
-        cell_filter(selection, by, counts, judge),
+        cell_filter(selection, by, counts, judge), counts.provider,
     )  # fmt: skip
 
 
@@ -112,14 +128,14 @@ def rate_of(sums: ClusterSums) -> Rate:
 def cell_filter(selection: str, by: Sequence[str], counts: CellCounts, judge: str | None) -> str:
     """The rows of a cell in the language of `store/query.py`.
 
-    The labelled ones alone where three-class labels say who they are; else all responses of the cell.
+    The labelled ones alone where three-class labels say who they are; else all responses of the cell. What a filter
+    stopped has an empty response or none, so that a cell with such rows is opened as it is.
     """
     terms = [selection.strip(), *group_terms(by, counts.key)]
-    three = counts.none + counts.hard + counts.soft
-    if three == counts.refusal.rows and three >= counts.fulfilment.rows:
-        terms.append(_label_term(judge))
-    else:
-        terms.append("has:response")
+    if not counts.provider:
+        three = counts.none + counts.hard + counts.soft
+        all_three = three == counts.refusal.rows and three >= counts.fulfilment.rows
+        terms.append(_label_term(judge) if all_three else "has:response")
     return " ".join(term for term in terms if term)
 
 

@@ -1,5 +1,7 @@
 """How well do two sets of labels agree? Every figure follows from one confusion matrix.
 
+(For more than two annotators, and for figures that do not tell gold from predicted: `chance.py` and `raters.py`.)
+
 A matrix counts rows: `matrix[..., g, p]` of them have gold label g and predicted label p, in the order of the labels
 given. All functions take arrays of shape (..., k, k) and work on the last two axes, so that the bootstrap computes a
 thousand draws at once. A class that a judge may answer besides the gold classes ("unparsable") is one more label, the
@@ -69,25 +71,25 @@ def paired_codes(gold: Labels, predicted: Labels, labels: Sequence[str]) -> NDAr
 def accuracy(matrix: ArrayLike) -> NDArray[np.float64]:
     """Share of rows on the diagonal, shape (...); nan where there are no rows."""
     m = np.asarray(matrix, np.float64)
-    return _ratio(np.trace(m, axis1=-2, axis2=-1), m.sum(axis=(-2, -1)), empty=np.nan)
+    return ratio(np.trace(m, axis1=-2, axis2=-1), m.sum(axis=(-2, -1)), empty=np.nan)
 
 
 def precision(matrix: ArrayLike) -> NDArray[np.float64]:
     """Per predicted class, the share that is right, shape (..., k); 0 for a class that was never predicted."""
     m = np.asarray(matrix, np.float64)
-    return _ratio(_diagonal(m), m.sum(axis=-2), empty=0.0)
+    return ratio(_diagonal(m), m.sum(axis=-2), empty=0.0)
 
 
 def recall(matrix: ArrayLike) -> NDArray[np.float64]:
     """Per gold class, the share that was found, shape (..., k); 0 for a class that has no gold row."""
     m = np.asarray(matrix, np.float64)
-    return _ratio(_diagonal(m), m.sum(axis=-1), empty=0.0)
+    return ratio(_diagonal(m), m.sum(axis=-1), empty=0.0)
 
 
 def f1(matrix: ArrayLike) -> NDArray[np.float64]:
     """Per class the harmonic mean of precision and recall, shape (..., k); 0 for a class in neither column."""
     m = np.asarray(matrix, np.float64)
-    return _ratio(2 * _diagonal(m), m.sum(axis=-2) + m.sum(axis=-1), empty=0.0)
+    return ratio(2 * _diagonal(m), m.sum(axis=-2) + m.sum(axis=-1), empty=0.0)
 
 
 def macro_f1(matrix: ArrayLike, classes: int | None = None) -> NDArray[np.float64]:
@@ -98,15 +100,29 @@ def macro_f1(matrix: ArrayLike, classes: int | None = None) -> NDArray[np.float6
     return np.asarray(f1(matrix)[..., :classes].mean(axis=-1))
 
 
-def cohen_kappa(matrix: ArrayLike) -> NDArray[np.float64]:
-    """Cohen's kappa (1960), unweighted: agreement beyond what the marginals give by chance, shape (...).
+def cohen_kappa(matrix: ArrayLike, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Cohen's kappa (1960): agreement beyond what the marginals give by chance, shape (...).
 
-    nan where it is not defined: no rows, or both sides always say the same single label.
+    `weights` of shape (k, k) say how much of an agreement two classes are (Cohen 1968; `linear_weights`); without them
+    only the same class is one. nan where it is not defined: no rows, or both sides always say the same single label.
     """
     m = np.asarray(matrix, np.float64)
+    w = np.eye(m.shape[-1]) if weights is None else weights
     rows = m.sum(axis=(-2, -1))
-    by_chance = _ratio((m.sum(axis=-1) * m.sum(axis=-2)).sum(axis=-1), rows * rows, empty=np.nan)
-    return _ratio(accuracy(m) - by_chance, 1 - by_chance, empty=np.nan)
+    agreed = ratio((w * m).sum(axis=(-2, -1)), rows, empty=np.nan)
+    expected = np.einsum("...g,gp,...p->...", m.sum(axis=-1), w, m.sum(axis=-2))
+    by_chance = ratio(expected, rows * rows, empty=np.nan)
+    return ratio(agreed - by_chance, 1 - by_chance, empty=np.nan)
+
+
+def linear_weights(classes: int) -> NDArray[np.float64]:
+    """Of classes in order: 1 on the diagonal, less by equal steps, 0 between the first and the last; shape (k, k).
+
+    >>> linear_weights(3).tolist()
+    [[1.0, 0.5, 0.0], [0.5, 1.0, 0.5], [0.0, 0.5, 1.0]]
+    """
+    step = np.arange(classes)
+    return np.asarray(1 - np.abs(step[:, None] - step[None, :]) / max(classes - 1, 1), np.float64)
 
 
 def merge_classes(matrix: ArrayLike, groups: Sequence[Sequence[int]]) -> NDArray[np.int64]:
@@ -126,8 +142,8 @@ def _diagonal(m: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.diagonal(m, axis1=-2, axis2=-1))
 
 
-def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64], empty: float) -> NDArray[np.float64]:
-    """part / whole, and `empty` where the whole is 0."""
+def ratio(part: NDArray[np.float64], whole: NDArray[np.float64], empty: float) -> NDArray[np.float64]:
+    """part / whole, and `empty` where the whole is 0 but for rounding."""
     filled = np.full(np.shape(part), empty)
-    np.divide(part, whole, out=filled, where=np.asarray(whole) != 0)
+    np.divide(part, whole, out=filled, where=np.abs(np.asarray(whole)) > 1e-12)
     return filled

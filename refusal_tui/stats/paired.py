@@ -1,10 +1,12 @@
-"""Do two models differ on the same prompts? The exact test of McNemar, and the difference with its interval.
+"""Do two models differ on the same prompts? The exact test of McNemar, the difference with its interval, and Holm's
+correction where several such questions are asked at once.
 
 Plain Python: nothing to import.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import comb, nan, sqrt
 from statistics import NormalDist
 
@@ -55,3 +57,21 @@ def paired_difference(pairs: int, total: float, squares: float, level: float = 0
     centre = total / n
     half = z * sqrt(max(0.0, (squares + 2) / n - centre * centre) / n)
     return Interval(total / pairs, max(-1.0, centre - half), min(1.0, centre + half))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values corrected for their number, in their order (Holm, Scand J Statist 6, 1979: step-down Bonferroni).
+
+    Whoever rejects what is below alpha is wrong about any of them with a probability of alpha at most, however the
+    tests depend on each other.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    corrected = [1.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = highest
+    return corrected

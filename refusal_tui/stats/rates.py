@@ -87,10 +87,10 @@ def clustered_rate(sums: ClusterSums, level: float = 0.95) -> Interval:
     else:
         few = _t(z, sums.rows - 1) / _t(z, sums.clusters - 1)
         effective = sums.rows / max(1.0, effect) * few * few
-    return _wilson(sums.share, effective, z)
+    return wilson_of_effective(sums.share, effective, z)
 
 
-def _wilson(share: float, rows: float, z: float) -> Interval:
+def wilson_of_effective(share: float, rows: float, z: float) -> Interval:
     """Wilson's interval for a number of rows that need not be whole."""
     centre = (share + z * z / (2 * rows)) / (1 + z * z / rows)
     half = z * sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows)) / (1 + z * z / rows)

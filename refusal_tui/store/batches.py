@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from refusal_tui.store.connect import transaction
+from refusal_tui.store.ledger import RowKey
 
 
 class BatchState(StrEnum):
@@ -48,12 +50,15 @@ def add_batch(connection: sqlite3.Connection, batch: Batch) -> None:
         )
 
 
-def mark_submitted(connection: sqlite3.Connection, key: str, provider_batch_id: str) -> None:
+def mark_submitted(connection: sqlite3.Connection, key: str, provider_batch_id: str) -> float:
+    """Record the provider's id; returns the time under which that is recorded."""
+    now = time.time()
     with transaction(connection):
         connection.execute(
             "UPDATE batch SET state = ?, provider_batch_id = ?, submitted = ? WHERE key = ?",
-            (BatchState.SUBMITTED.value, provider_batch_id, time.time(), key),
+            (BatchState.SUBMITTED.value, provider_batch_id, now, key),
         )
+    return now
 
 
 def mark_state(
@@ -75,3 +80,14 @@ def batches_of(connection: sqlite3.Connection, job_id: int) -> list[Batch]:
         )
         for row in connection.execute("SELECT * FROM batch WHERE job_id = ? ORDER BY key", (job_id,))
     ]  # fmt: skip
+
+
+def mark_merged_within(connection: sqlite3.Connection, key: str) -> None:
+    """All rows of a batch have their outcome; inside the transaction that commits the last of them."""
+    connection.execute("UPDATE batch SET state = ? WHERE key = ?", (BatchState.MERGED.value, key))
+
+
+def finished_keys(connection: sqlite3.Connection, job_id: int) -> Iterator[RowKey]:
+    """The rows of a job that have an outcome."""
+    for row in connection.execute("SELECT item_id, stage, k FROM outcome WHERE job_id = ?", (job_id,)):
+        yield RowKey(job_id, *row)

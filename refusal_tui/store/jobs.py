@@ -330,6 +330,11 @@ def claim_job(
     return job
 
 
+def set_step(connection: sqlite3.Connection, job_id: int, step: str) -> None:
+    """What a job is at, in words, beside its counts; the caller holds the transaction."""
+    connection.execute("UPDATE job SET step = ? WHERE id = ?", (storable(step), job_id))
+
+
 def beat(connection: sqlite3.Connection, job: Job) -> Wish | None:
     """Prove life and learn what is wished; the caller holds the transaction. Raises FencedError when taken over."""
     row = connection.execute("SELECT run, state, wish FROM job WHERE id = ?", (job.id,)).fetchone()

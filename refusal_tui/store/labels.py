@@ -1,8 +1,9 @@
 """What exactly is stored when a judge or a human answers?
 
 The verdict, appended and never edited, and the labels that follow from it under the constitution in force (its hash is
-part of `label.derivation`; the built-in one goes without). The labels of an annotator's latest verdict
-replace those of the earlier one; the earlier verdict stays.
+part of `label.derivation`; the built-in one goes without), with the probabilities that a temperature in force makes of
+the verdict's (`store/settings.py`). The labels of an annotator's latest verdict replace those of the earlier one; the
+earlier verdict stays.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from refusal_tui.labels.rows import ItemId
 from refusal_tui.labels.verdict import Answer, Profile, Span, Verdict
 from refusal_tui.store.encoding import select_in, storable_or_none
 from refusal_tui.store.query import compile_filter
-from refusal_tui.store.settings import constitution_in_force
+from refusal_tui.store.settings import calibrations, constitution_in_force
 
 if TYPE_CHECKING:
     from refusal_tui.labels.constitution import Constitution
@@ -71,33 +72,60 @@ def add_verdicts(connection: sqlite3.Connection, verdicts: Sequence[Verdict], *,
     _refresh_labels(connection, again, constitution)
 
 
-def rebuild_labels(connection: sqlite3.Connection) -> int:
-    """Derive every label again from the latest verdicts, under the constitution in force; returns how many.
+def rebuild_labels(connection: sqlite3.Connection, annotator: str | None = None) -> int:
+    """Derive every label (of one annotator, or of all) again from the latest verdicts, under the constitution and the
+    calibrations in force; returns how many there are.
 
     The caller holds the transaction.
     """
-    connection.execute("DELETE FROM label")
+    connection.execute("DELETE FROM label WHERE ? IS NULL OR annotator = ?", (annotator, annotator))
     constitution = constitution_in_force(connection)
-    verdicts = latest_verdicts(connection)
+    verdicts = latest_verdicts(connection, annotator)
     while batch := list(islice(verdicts, 1000)):
         _add_labels(connection, batch, constitution)
-    return int(connection.execute("SELECT count(*) FROM label").fetchone()[0])
+    return int(
+        connection.execute(
+            "SELECT count(*) FROM label WHERE ? IS NULL OR annotator = ?", (annotator, annotator)
+        ).fetchone()[0]
+    )
 
 
-def latest_verdicts(connection: sqlite3.Connection) -> Iterator[tuple[int, Verdict]]:
-    """(number, verdict) of every annotator's latest answer to each question set, oldest first."""
+def latest_verdicts(connection: sqlite3.Connection, annotator: str | None = None) -> Iterator[tuple[int, Verdict]]:
+    """(number, verdict) of every annotator's (or one's) latest answer to each question set, oldest first."""
     rows = connection.execute(
         """SELECT * FROM verdict WHERE id IN
-             (SELECT max(id) FROM verdict GROUP BY item_id, annotator, question_set, profile) ORDER BY id"""
+             (SELECT max(id) FROM verdict WHERE ? IS NULL OR annotator = ?
+              GROUP BY item_id, annotator, question_set, profile) ORDER BY id""",
+        (annotator, annotator),
     )
     for row in rows:
         yield row["id"], _verdict(row)
+
+
+def verdicts_numbered(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, Verdict]:
+    """The verdicts with these numbers; those that are not there are left out."""
+    return {
+        row["id"]: _verdict(row) for row in select_in(connection, "SELECT * FROM verdict WHERE id IN ({})", numbers)
+    }
 
 
 def job_verdicts(connection: sqlite3.Connection, job_id: int) -> Iterator[Verdict]:
     """Every verdict that a job has brought, oldest first."""
     for row in connection.execute("SELECT * FROM verdict WHERE job_id = ? ORDER BY id", (job_id,)):
         yield _verdict(row)
+
+
+def annotator_verdicts(
+    connection: sqlite3.Connection, annotator: str, item_ids: Sequence[int]
+) -> dict[ItemId, Verdict]:  # fmt: skip
+    """What one annotator has said last of some items, by item; those without a verdict of theirs are left out."""
+    rows = select_in(
+        connection,
+        "SELECT * FROM verdict WHERE annotator = ? AND item_id IN ({}) ORDER BY id",
+        item_ids,
+        (annotator,),
+    )
+    return {ItemId(row["item_id"]): _verdict(row) for row in rows}
 
 
 def _answered_again(connection: sqlite3.Connection, verdicts: Sequence[Verdict], first: int) -> set[tuple[ItemId, str]]:
@@ -130,12 +158,16 @@ def _add_labels(
 ) -> None:
     """Where two question sets give the same head, the later verdict counts: hand them over in order."""
     derivation = DERIVATION if constitution is None else f"{DERIVATION}/{constitution.hash}"
+    known = calibrations(connection)
+    honest = {v.annotator: known.get(v.annotator) for _, v in verdicts}
+    how = {who: derivation if c is None else f"{derivation}/T{c.temperature:.6g}" for who, c in honest.items()}
     connection.executemany(
         """INSERT OR REPLACE INTO label(item_id, head, annotator, profile, value, probability, verdict_id, derivation)
            VALUES (?,?,?,?,?,?,?,?)""",
         [
             (v.item_id, label.head, v.annotator, label.profile.value if label.profile else "", label.value,
-             label.probability, verdict_id, derivation)
+             label.probability if (c := honest[v.annotator]) is None else c.of(label.head, label.probability),
+             verdict_id, how[v.annotator])
             for verdict_id, v in verdicts
             for label in derive(v, constitution)
         ],
@@ -153,6 +185,14 @@ def verdicts_of(connection: sqlite3.Connection, item_id: int) -> list[StoredVerd
         )
         for r in rows
     ]  # fmt: skip
+
+
+def latest_of_items(connection: sqlite3.Connection, item_ids: Sequence[int]) -> list[StoredVerdict]:
+    """Every annotator's latest answer to each question set on these items, oldest first."""
+    sql = """SELECT * FROM verdict WHERE id IN (SELECT max(id) FROM verdict WHERE item_id IN ({})
+        GROUP BY item_id, annotator, question_set, profile)"""
+    rows = sorted(select_in(connection, sql, item_ids), key=lambda row: int(row["id"]))
+    return [StoredVerdict(row["id"], _verdict(row), row["job_id"], row["created"], False) for row in rows]
 
 
 def labels_of(connection: sqlite3.Connection, item_id: int) -> list[StoredLabel]:

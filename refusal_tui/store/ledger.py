@@ -11,8 +11,8 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 from refusal_tui.labels.verdict import ErrorClass
 
@@ -99,6 +99,41 @@ def add_attempts(connection: sqlite3.Connection, attempts: Iterable[Attempt]) ->
     )  # fmt: skip
 
 
+def add_attempts_once(connection: sqlite3.Connection, attempts: Iterable[Attempt]) -> None:
+    """Append the attempts that the ledger does not hold yet, inside the caller's transaction: after a kill between a
+    commit and the end of a side file they come twice."""
+    add_attempts(
+        connection,
+        [
+            one
+            for one in attempts
+            if not connection.execute(
+                """SELECT 1 FROM attempt WHERE job_id = ? AND item_id = ? AND stage = ? AND k = ? AND n = ?
+                     AND started = ?""",
+                (*one.key, one.n, one.started),
+            ).fetchone()
+        ],
+    )
+
+
+def attempt_to_json(attempt: Attempt) -> dict[str, Any]:
+    """An attempt as plain JSON; `attempt_from_json` gives it back."""
+    digest = attempt.request_hash
+    return asdict(attempt) | {"key": list(attempt.key), "request_hash": None if digest is None else digest.hex()}
+
+
+def attempt_from_json(record: Mapping[str, Any]) -> Attempt:
+    error_class, digest = record["error_class"], record["request_hash"]
+    return Attempt(
+        **dict(record)
+        | {
+            "key": RowKey(*record["key"]),
+            "error_class": ErrorClass(error_class) if error_class else None,
+            "request_hash": None if digest is None else bytes.fromhex(digest),
+        }
+    )
+
+
 def spent_by(connection: sqlite3.Connection, job_id: int) -> Spent:
     row = connection.execute(
         """SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),
@@ -114,6 +149,12 @@ def attempts_of(connection: sqlite3.Connection, job_id: int, item_id: int) -> li
     """Every try of one item in one job, oldest first, with the raw answers that were kept."""
     rows = connection.execute("SELECT * FROM attempt WHERE job_id = ? AND item_id = ? ORDER BY id", (job_id, item_id))
     return [_attempt(row) for row in rows]
+
+
+def attempt_starts(connection: sqlite3.Connection, job_id: int) -> set[tuple[RowKey, float]]:
+    """Row and start of every attempt of a job: what is in the ledger already."""
+    rows = connection.execute("SELECT item_id, stage, k, started FROM attempt WHERE job_id = ?", (job_id,))
+    return {(RowKey(job_id, *row[:3]), row[3]) for row in rows}
 
 
 def unread_answers(connection: sqlite3.Connection, job_id: int) -> list[Attempt]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,7 @@ from refusal_tui.errors import ConflictError
 from refusal_tui.labels.rows import ItemId, Message, Row
 from refusal_tui.labels.verdict import ErrorClass, RowError, Verdict
 from refusal_tui.store.connect import transaction
-from refusal_tui.store.encoding import select_in, storable_json, storable_or_none
+from refusal_tui.store.encoding import chunks, select_in, storable_json, storable_or_none
 from refusal_tui.store.events import add_event
 from refusal_tui.store.items import add_items, fetch_rows
 from refusal_tui.store.jobs import Job, Wish, beat, get_job
@@ -236,10 +237,13 @@ def unparsable(connection: sqlite3.Connection, job_id: int) -> list[KeptAnswer]:
     return [KeptAnswer(ItemId(row[0]), Unit(row[1], row[2]), row[3]) for row in rows]
 
 
-def mend_unparsable(connection: sqlite3.Connection, job_id: int, read: Sequence[Finished]) -> int:
+def mend_unparsable(
+    connection: sqlite3.Connection, job_id: int, read: Sequence[Finished], *, redo_later: bool = False
+) -> int:
     """Replace unparsable outcomes by what was read in them after all; returns how many.
 
-    Raises ConflictError while the job is active.
+    `redo_later`: what else has failed of these rows came of it; it is forgotten, and the job is paused with that work
+    left to do. Raises ConflictError while the job is active.
     """
     with transaction(connection):
         job = get_job(connection, job_id)
@@ -251,9 +255,9 @@ def mend_unparsable(connection: sqlite3.Connection, job_id: int, read: Sequence[
             one
             for one in read
             if connection.execute(
-                """UPDATE outcome SET state = 'ok', error_class = NULL, error = NULL, raw = NULL
+                """UPDATE outcome SET state = 'ok', error_class = NULL, error = NULL, raw = NULL, output = ?
                    WHERE job_id = ? AND item_id = ? AND stage = ? AND k = ? AND state = 'unparsable'""",
-                (job_id, one.result.item_id, one.stage, one.k),
+                (_output(one.result), job_id, one.result.item_id, one.stage, one.k),
             ).rowcount
         ]
         _add_results(connection, job, mended)
@@ -261,9 +265,35 @@ def mend_unparsable(connection: sqlite3.Connection, job_id: int, read: Sequence[
             "UPDATE job SET n_ok = n_ok + ?, n_unparsable = n_unparsable - ? WHERE id = ?",
             (len(mended), len(mended), job_id),
         )
+        if redo_later:
+            _forget_failed(connection, job_id, [one.result.item_id for one in mended])
         if mended:
             add_event(connection, job_id, "info", "reparse", f"{len(mended)} kept answers could be read")
     return len(mended)
+
+
+def _forget_failed(connection: sqlite3.Connection, job_id: int, item_ids: Sequence[int]) -> None:
+    """Forget what has failed of these rows, so that the next run does it; a job that had ended is paused until then."""
+    where = "job_id = ? AND state <> 'ok' AND item_id IN ({})"
+    counts = Counter(
+        row[0] for row in select_in(connection, f"SELECT state FROM outcome WHERE {where}", item_ids, (job_id,))
+    )
+    if not counts:
+        return
+    for chunk in chunks(item_ids, 500):
+        marks = ",".join("?" * len(chunk))
+        connection.execute(f"DELETE FROM outcome WHERE {where.format(marks)}", (job_id, *chunk))
+        connection.execute(
+            f"""UPDATE job SET cursor = min(cursor, (SELECT min(position) FROM job_item
+                    WHERE job_id = job.id AND item_id IN ({marks}))) WHERE id = ?""",
+            (*chunk, job_id),
+        )
+    connection.execute(
+        """UPDATE job SET n_failed = n_failed - ?, n_unparsable = n_unparsable - ?, finished = NULL,
+               state = CASE WHEN state IN ('done', 'failed') THEN 'paused' ELSE state END,
+               note = 'answers could be read after all; resume to go on with their rows' WHERE id = ?""",
+        (counts["failed"], counts["unparsable"], job_id),
+    )
 
 
 def _add_results(connection: sqlite3.Connection, job: Job, fresh: Sequence[Finished]) -> None:
@@ -284,12 +314,16 @@ def _state(result: RowResult) -> str:
     return "unparsable" if result.error_class is ErrorClass.PARSE else "failed"
 
 
+def _output(result: RowResult) -> str | None:
+    return storable_json(result.value) if isinstance(result, Output | Made) else None
+
+
 def _record(job: Job, finished: Finished, now: float) -> tuple[object, ...]:
     result = finished.result
     error = result if isinstance(result, RowError) else None
-    output = storable_json(result.value) if isinstance(result, Output | Made) else None
     return (
         job.id, result.item_id, finished.stage, finished.k, _state(result), finished.attempts,
-        error.error_class.value if error else None, storable_or_none(error.message if error else None), output,
+        error.error_class.value if error else None, storable_or_none(error.message if error else None),
+        _output(result),
         storable_or_none(error.raw if error else None), job.run, now,
     )  # fmt: skip

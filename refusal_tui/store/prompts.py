@@ -34,8 +34,10 @@ def stored_prompt(prompt: str | tuple[Message, ...]) -> StoredPrompt:
     if isinstance(prompt, str):
         text, layout = storable(prompt), None
     else:
-        turns = tuple(Message(storable(m.role), storable(m.content)) for m in prompt)
-        text = render_messages(turns)
+        turns, text = prompt, render_messages(prompt)
+        if not text.isascii():
+            turns = tuple(Message(storable(m.role), storable(m.content)) for m in prompt)
+            text = render_messages(turns)
         layout = _layout_json([(m.role, len(m.content)) for m in turns])
     # Layout and text together determine every turn, so no text can pass for another prompt's turns.
     return StoredPrompt(text, layout, hashlib.sha256(f"{layout or ''}\0{text}".encode()).digest())

@@ -9,6 +9,7 @@ response, `word*` as a prefix. `field:a*` matches a beginning, `field=a*` the st
     prompt:kill  response:"as an AI"                          model:gpt4  split:test  category:weapons  key:v2-1*
     length>400  prompt_length<80  confidence<0.6              id:1-20,33              meta.type:homonyms
     job:3  job.3:failed          rows of a job, by outcome    is:disagreement         judge against human
+    is:settled                   a disagreement was settled: from then on that alone is the row's gold
 
 `dataset:NAME`, `@name` and `where:EXPR` on the command line are this language (`where:` is only a prefix).
 """
@@ -27,11 +28,12 @@ from refusal_tui.errors import InputError
 from refusal_tui.labels.derive import BOOLEAN_HEADS, REFUSAL3
 from refusal_tui.labels.verdict import Refusal3
 from refusal_tui.store.encoding import storable, storable_json
+from refusal_tui.store.gold import settled_sql
 
 FIELDS = {
     "dataset": "dataset name",
     "label": "label (any annotator; label.NAME for one)",
-    "gold": "label given by a human",
+    "gold": "label given by a human, or settled",
     "judge": "label given by a judge",
     "model": "model that wrote the response",
     "split": "split of the source",
@@ -43,7 +45,7 @@ FIELDS = {
     "prompt_length": "characters of the prompt",
     "confidence": "a judge's probability",
     "has": "response, label, gold, judge, meta",
-    "is": "disagreement",
+    "is": "disagreement, settled",
     "id": "item numbers",
     "job": "rows of a job (job.3:failed by outcome)",
     "meta": "meta.KEY:value",
@@ -55,7 +57,7 @@ _MAX_DEPTH = 8
 _HELP = "Fields: " + ", ".join(FIELDS) + ". Example: dataset:xstest label:hard -model:gpt4 sorry"
 
 _TOKEN = re.compile(
-    r"""(?P<negate>-)?(?:(?P<field>[A-Za-z_][\w.\-/]*)(?P<op>:|>=|<=|>|<|=))?
+    r"""(?P<negate>-)?(?:(?P<field>[A-Za-z_][\w\-/]*(?:\.[\w.\-/@+]*)?)(?P<op>:|>=|<=|>|<|=))?
         (?P<value>(?:"(?:[^"]|"")*"|[^\s"])+)""",
     re.VERBOSE,
 )
@@ -158,13 +160,13 @@ def _compile_term(connection: sqlite3.Connection, term: Term, inside: tuple[str,
     if field in ("model", "split", "category", "key"):
         return _any(_match(f"item.{field}", term.op, value) for value in values)
     if field in ("label", "gold", "judge"):
-        return _labelled(field, term.sub, values)
+        return _labelled(connection, field, term.sub, values)
     if field in _NUMBERS:
         return _any(_number(field, term.op, value) for value in values)
     if field == "has":
         return _any(_has(value) for value in values)
     if field == "is":
-        return _any(_is(value) for value in values)
+        return _any(_is(connection, value) for value in values)
     if field == "id":
         return _ids(values)
     if field == "job":
@@ -216,7 +218,7 @@ def _datasets(connection: sqlite3.Connection, names: Sequence[str]) -> Condition
     return Condition(f"item.dataset_id IN ({','.join('?' * len(ids))})", tuple(ids))
 
 
-def _labelled(field: str, sub: str, values: Sequence[str]) -> Condition:
+def _labelled(connection: sqlite3.Connection, field: str, sub: str, values: Sequence[str]) -> Condition:
     head, annotator = REFUSAL3, sub
     for boolean in BOOLEAN_HEADS:  # label.prompt_harmful:yes, label.prompt_harmful.human:yes
         if sub == boolean or sub.startswith(boolean + "."):
@@ -226,9 +228,18 @@ def _labelled(field: str, sub: str, values: Sequence[str]) -> Condition:
         raise InputError(f"{field} cannot be {', '.join(unknown)}.", f"Use one of: {', '.join(known)}.")
     who, parameters = _annotator(field, annotator)
     marks = ",".join("?" * len(values))
-    return Condition(
+    labelled = Condition(
         f"item.id IN (SELECT item_id FROM label WHERE head = ? AND value IN ({marks}){who})",
         (head, *values, *parameters),
+    )
+    settled = settled_sql(head, connection) if field == "gold" and not annotator else None
+    if settled is None:
+        return labelled
+    sql, of_head = settled
+    return Condition(
+        f"""({labelled.sql} AND item.id NOT IN (SELECT item_id FROM ({sql})))
+            OR item.id IN (SELECT item_id FROM ({sql}) WHERE value IN ({marks}))""",
+        (*labelled.parameters, *of_head, *of_head, *values),
     )
 
 
@@ -272,14 +283,25 @@ def _has(what: str) -> Condition:
     return Condition(conditions[what], ())
 
 
-def _is(what: str) -> Condition:
+def _is(connection: sqlite3.Connection, what: str) -> Condition:
+    settled = settled_sql(REFUSAL3, connection)
+    if what == "settled":
+        if settled is None:
+            return Condition("0", ())
+        return Condition(f"item.id IN (SELECT item_id FROM ({settled[0]}))", settled[1])
     if what != "disagreement":
-        raise InputError(f"is:{what} is not known.", "Use is:disagreement.")
-    return Condition(
-        f"""item.id IN (SELECT j.item_id FROM label j JOIN label g ON g.item_id = j.item_id AND g.head = j.head
+        raise InputError(f"is:{what} is not known.", "Use is:disagreement or is:settled.")
+    differs = f"""SELECT j.item_id FROM label j JOIN label g ON g.item_id = j.item_id AND g.head = j.head
                 AND g.value <> j.value WHERE j.head = '{REFUSAL3}' AND j.annotator GLOB 'judge:*'
-                AND g.annotator GLOB 'human:*')""",
-        (),
+                AND g.annotator GLOB 'human:*'"""
+    if settled is None:
+        return Condition(f"item.id IN ({differs})", ())
+    sql, of_head = settled  # where a row was settled, that is what a judge agrees with or not
+    return Condition(
+        f"""(item.id IN ({differs}) AND item.id NOT IN (SELECT item_id FROM ({sql})))
+            OR item.id IN (SELECT j.item_id FROM ({sql}) s JOIN label j ON j.item_id = s.item_id
+                AND j.head = '{REFUSAL3}' AND j.annotator GLOB 'judge:*' AND j.value <> s.value)""",
+        (*of_head, *of_head),
     )
 
 

@@ -5,6 +5,10 @@ three-class label is hard or soft, else where `response_refusal` says so. It is 
 where there is one; else `none` (or no refusal) fulfils, `hard` does not, and `soft` leaves it open, as in
 `labels/profiles.py`. A prompt is known to be harmless by the label of any row that has it, people before judges, so
 that a new model's answers to a labelled prompt count, too.
+
+What a provider's filter stopped (`meta.provider_refused` of a generated row) is a fact and needs no judge: it counts as
+refused and not fulfilled, whatever a judge made of the words that came instead, and in a column of its own. Where the
+other rows were asked about fulfilment alone, nothing is said of refusing.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from refusal_tui.errors import InputError
 from refusal_tui.labels.derive import REFUSAL3
@@ -21,6 +26,10 @@ from refusal_tui.store.query import compile_filter
 GROUPS = ("model", "dataset", "category", "split")
 MEASURES = ("refusal", "over_refusal", "fulfilment")
 Key = tuple[str | None, ...]
+Side = Literal["model", "dataset"]
+_SIDES: dict[Side, str] = {
+    "model": "model", "dataset": "(SELECT dataset.name FROM dataset WHERE dataset.id = dataset_id)"
+}  # fmt: skip
 
 # One maximum finds the label that counts: people before judges, then the latest; its value is in the lowest bits.
 _PEOPLE_FIRST = "((annotator GLOB 'human:*') << 61) + (verdict_id << 2)"
@@ -36,12 +45,25 @@ _ROWS = f"""
         GROUP BY item_id),
     known AS (SELECT item.prompt_id, max({_PEOPLE_FIRST} + (value = 'no')) & 1 AS harmless
         FROM label JOIN item ON item.id = label.item_id WHERE head = 'prompt_harmful' GROUP BY 1),
-    rows AS (SELECT item.prompt_id, item.model, item.dataset_id, item.category, item.split,
-            three, coalesce(three, two) AS kind, coalesce(three, two) > 0 AS refused,
-            CASE WHEN known.harmless THEN coalesce(three, two) > 0 END AS over,
-            coalesce(sorry, CASE coalesce(three, two) WHEN {_NONE} THEN 1 WHEN {_HARD} THEN 0 END) AS fulfilled
-        FROM item LEFT JOIN said ON said.item_id = item.id LEFT JOIN known ON known.prompt_id = item.prompt_id
-        WHERE item.response_chars IS NOT NULL AND {{condition}})"""
+    chosen AS (SELECT item.id, item.prompt_id, item.model, item.dataset_id, item.category, item.split
+        FROM item WHERE item.response_chars IS NOT NULL AND {{condition}}),
+    {{stopped}},
+    known_rows AS (SELECT chosen.*, known.harmless, sorry,
+            stopped.item_id IS NOT NULL AS provider, CASE WHEN stopped.item_id IS NULL THEN three END AS three,
+            CASE WHEN stopped.item_id IS NULL THEN coalesce(three, two) WHEN about_refusing THEN {_REFUSED} END AS kind
+        FROM chosen CROSS JOIN asked LEFT JOIN said ON said.item_id = chosen.id
+            LEFT JOIN known ON known.prompt_id = chosen.prompt_id LEFT JOIN stopped ON stopped.item_id = chosen.id),
+    rows AS (SELECT *, kind > 0 AS refused, CASE WHEN harmless THEN kind > 0 END AS over,
+            CASE WHEN provider THEN 0
+                ELSE coalesce(sorry, CASE kind WHEN {_NONE} THEN 1 WHEN {_HARD} THEN 0 END) END AS fulfilled
+        FROM known_rows)"""
+_STOPPED = """SELECT item_body.item_id FROM item JOIN item_body ON item_body.item_id = item.id
+    WHERE item.dataset_id IN (SELECT id FROM dataset WHERE adapter = 'generate')
+        AND instr(item_body.meta, '"provider_refused"') AND json_extract(item_body.meta, '$.provider_refused')"""
+_SOME_STOPPED = f"""stopped AS ({_STOPPED}),
+    asked AS (SELECT coalesce(max(coalesce(three, two) IS NOT NULL), 0) OR NOT coalesce(max(sorry IS NOT NULL), 0)
+            AS about_refusing FROM chosen JOIN said ON said.item_id = chosen.id)"""
+_NONE_STOPPED = "stopped AS (SELECT 0 AS item_id WHERE 0), asked AS (SELECT 1 AS about_refusing)"
 _COLUMNS = {"refusal": "refused", "over_refusal": "over", "fulfilment": "fulfilled"}
 
 
@@ -49,7 +71,8 @@ _COLUMNS = {"refusal": "refused", "over_refusal": "over", "fulfilment": "fulfill
 class CellCounts:
     """One cell. `key` has a value for each group, None where the source does not say. Counts are rows with a response.
 
-    `none`, `hard`, `soft` count three-class labels; `unlabelled` rows have nothing of what is measured.
+    `none`, `hard`, `soft` count three-class labels, `provider` what a provider's filter stopped; `unlabelled` rows have
+    nothing of what is measured.
     """
 
     key: Key
@@ -60,6 +83,7 @@ class CellCounts:
     refusal: ClusterSums
     over_refusal: ClusterSums
     fulfilment: ClusterSums
+    provider: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +129,12 @@ def count_cells(
     )
     keys = "".join(f"{g}, " for g in groups)
     found = connection.execute(
-        f"""WITH {_ROWS.format(condition=condition.sql)},
+        f"""WITH {_rows(connection, condition.sql)},
             prompts AS (SELECT {keys} prompt_id, {per_prompt}, coalesce(sum(three = {_NONE}), 0) AS n_none,
                     coalesce(sum(three = {_HARD}), 0) AS n_hard, coalesce(sum(three = {_SOFT}), 0) AS n_soft,
-                    sum(kind IS NULL AND fulfilled IS NULL) AS n_open
+                    sum(kind IS NULL AND fulfilled IS NULL) AS n_open, sum(provider) AS n_provider
                 FROM rows GROUP BY {keys} prompt_id)
-            SELECT {keys} sum(n_none), sum(n_hard), sum(n_soft), sum(n_open), {sums} FROM prompts
+            SELECT {keys} sum(n_none), sum(n_hard), sum(n_soft), sum(n_open), sum(n_provider), {sums} FROM prompts
             {"GROUP BY " + keys.rstrip(", ") if groups else "HAVING count(*) > 0"}""",
         (annotator, annotator, *condition.parameters),
     )
@@ -119,10 +143,10 @@ def count_cells(
     for row in found:
         values = list(row)
         rest = values[len(groups) :]
-        none, hard, soft, unlabelled = rest[:4]
-        refusal, over, fulfilment = (ClusterSums(*rest[start : start + 6]) for start in (4, 10, 16))
+        none, hard, soft, unlabelled, provider = rest[:5]
+        refusal, over, fulfilment = (ClusterSums(*rest[start : start + 6]) for start in (5, 11, 17))
         key = _key(groups, values, names)
-        cells.append(CellCounts(key, none, hard, soft, unlabelled, refusal, over, fulfilment))
+        cells.append(CellCounts(key, none, hard, soft, unlabelled, refusal, over, fulfilment, provider))
     return sorted(cells, key=lambda cell: [(value is None, value or "") for value in cell.key])
 
 
@@ -133,22 +157,24 @@ def count_pairs(
     filter_text: str = "",
     by: Sequence[str] = (),
     judge: str | None = None,
+    between: Side = "model",
 ) -> list[tuple[Key, dict[str, PairCounts]]]:
-    """Two models on the same prompts, by measure, for every combination of the groups in `by`.
+    """Two models (or datasets of responses) on the same prompts, by measure, for every combination of the groups.
 
-    A model that has answered a prompt several times counts with its mean there. Raises InputError for a model that has
-    no response among the rows, and as `count_cells` does.
+    One that has answered a prompt several times counts with its mean there. Raises InputError for one that has no
+    response among the rows, and as `count_cells` does.
     """
     groups = _groups(by)
-    if "model" in groups:
-        raise InputError("Two models cannot be compared by model.", "Group by dataset, category or split.")
+    if between in by:
+        raise InputError(f"Two {between}s cannot be compared by {between}.", "Group by something else.")
+    side = _SIDES[between]
     condition = compile_filter(connection, filter_text)
     annotator = _annotator(connection, judge)
-    for model in (one, other):
-        _require_model(connection, model, condition.sql, condition.parameters)
+    for name in (one, other):
+        _require_side(connection, between, name, condition.sql, condition.parameters)
     keys = "".join(f"{g}, " for g in groups)
     sides = ", ".join(
-        f"avg(CASE WHEN model = ? THEN {c} END) AS {c}_1, avg(CASE WHEN model = ? THEN {c} END) AS {c}_2"
+        f"avg(CASE WHEN {side} = ? THEN {c} END) AS {c}_1, avg(CASE WHEN {side} = ? THEN {c} END) AS {c}_2"
         for c in _COLUMNS.values()
     )
     sums = ", ".join(
@@ -159,8 +185,8 @@ def count_pairs(
         for c in _COLUMNS.values()
     )
     found = connection.execute(
-        f"""WITH {_ROWS.format(condition=condition.sql)},
-            prompts AS (SELECT {keys} {sides} FROM rows WHERE model IN (?, ?) GROUP BY {keys} prompt_id)
+        f"""WITH {_rows(connection, condition.sql)},
+            prompts AS (SELECT {keys} {sides} FROM rows WHERE {side} IN (?, ?) GROUP BY {keys} prompt_id)
             SELECT {keys} {sums} FROM prompts {"GROUP BY " + keys.rstrip(", ") if groups else ""}""",
         (annotator, annotator, *condition.parameters, *(one, other) * (len(MEASURES) + 1)),
     )
@@ -188,6 +214,13 @@ def label_sources(connection: sqlite3.Connection, filter_text: str = "") -> list
             condition.parameters if among else (),
         )
     ]
+
+
+def _rows(connection: sqlite3.Connection, condition: str) -> str:
+    """The first parts of a query over the rows of a condition; whether providers have stopped any is asked first,
+    because most workspaces need not pay for it."""
+    some = connection.execute(f"{_STOPPED} LIMIT 1").fetchone() is not None
+    return _ROWS.format(stopped=_SOME_STOPPED if some else _NONE_STOPPED, condition=condition)
 
 
 def _groups(by: Sequence[str]) -> tuple[str, ...]:
@@ -221,14 +254,16 @@ def _annotator(connection: sqlite3.Connection, judge: str | None) -> str | None:
     return annotator
 
 
-def _require_model(connection: sqlite3.Connection, model: str, sql: str, parameters: Sequence[object]) -> None:
+def _require_side(
+    connection: sqlite3.Connection, between: Side, name: str, sql: str, parameters: Sequence[object]
+) -> None:
+    side = _SIDES[between].replace("dataset_id", "item.dataset_id").replace("model", "item.model")
     where = f"item.response_chars IS NOT NULL AND {sql}"
-    if connection.execute(
-        f"SELECT 1 FROM item WHERE {where} AND item.model = ? LIMIT 1", (*parameters, model)
-    ).fetchone():
+    if connection.execute(f"SELECT 1 FROM item WHERE {where} AND {side} = ? LIMIT 1", (*parameters, name)).fetchone():
         return
     rows = connection.execute(
-        f"SELECT DISTINCT item.model FROM item WHERE {where} AND item.model IS NOT NULL ORDER BY 1 LIMIT 20", parameters
+        f"SELECT DISTINCT {side} FROM item WHERE {where} AND {side} IS NOT NULL ORDER BY 1 LIMIT 20", parameters
     )
     there = ", ".join(row[0] for row in rows) or "none"
-    raise InputError(f"No response among these rows is by {model!r}.", f"Models here: {there}.")
+    text = f"No response among these rows is by {name!r}." if between == "model" else f"No response is in {name!r}."
+    raise InputError(text, f"{between.capitalize()}s here: {there}.")

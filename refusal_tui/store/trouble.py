@@ -57,6 +57,7 @@ def retry_failed(connection: sqlite3.Connection, job_id: int, error_class: str |
             add_event(connection, job_id, "info", "retry", text)
         where = "job_id = ? AND state <> 'ok' AND (? IS NULL OR error_class = ?)"
         values = (job_id, error_class, error_class)
+        _forget_not_needed(connection, job_id, f"SELECT item_id FROM outcome WHERE {where}", values)
         failed, unparsable = (sum(g.count for g in chosen if g.state == state) for state in ("failed", "unparsable"))
         connection.execute(
             f"""UPDATE job SET state = 'queued', wish = NULL, note = '', finished = NULL,
@@ -66,3 +67,14 @@ def retry_failed(connection: sqlite3.Connection, job_id: int, error_class: str |
             (failed, unparsable, *values, job_id),
         )
         return connection.execute(f"DELETE FROM outcome WHERE {where}", values).rowcount
+
+
+def _forget_not_needed(connection: sqlite3.Connection, job_id: int, rows: str, values: tuple[object, ...]) -> None:
+    """Forget what was not asked of these rows because of votes that are taken again: a second look or an arbiter may
+    be needed now. The caller holds the transaction and queues the job."""
+    count = connection.execute(
+        f"""DELETE FROM outcome WHERE job_id = ? AND stage IN ('second', 'arbiter') AND state = 'ok'
+              AND json_extract(output, '$.asked') = 0 AND item_id IN ({rows})""",
+        (job_id, *values),
+    ).rowcount
+    connection.execute("UPDATE job SET n_ok = n_ok - ? WHERE id = ?", (count, job_id))

@@ -19,10 +19,15 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.events import Event, Key
+from textual.notifications import Notify
+from textual.screen import Screen
 
-from refusal_tui.errors import ExitCode, RefusalTuiError
+from refusal_tui.errors import ExitCode, RefusalTuiError, WorkspaceError
+from refusal_tui.jobs import notify as ends
 from refusal_tui.store.connect import storage_error, transaction
+from refusal_tui.store.jobs import Job
 from refusal_tui.store.workspace import Workspace
+from refusal_tui.text.notices import notice_sequence
 from refusal_tui.text.safe import safe_text
 from refusal_tui.tui import clipboard, themes
 from refusal_tui.tui.actions import Action
@@ -33,7 +38,7 @@ from refusal_tui.tui.palette import Palette
 from refusal_tui.tui.reaper import start_reaper
 from refusal_tui.tui.screen import WorkScreen
 from refusal_tui.tui.signals import end_on_signals
-from refusal_tui.tui.state.shell import jobs_line
+from refusal_tui.tui.state.shell import look
 from refusal_tui.tui.steady import acts_now
 
 # name -> module:class, imported when first shown so that the start stays fast
@@ -48,6 +53,16 @@ SCREENS_BY_NAME = {
     "new_job": "refusal_tui.tui.screens.new_job:NewJobScreen",
     "job": "refusal_tui.tui.screens.job:JobScreen",
     "results": "refusal_tui.tui.screens.results:ResultsScreen",
+    "agreement": "refusal_tui.tui.screens.agreement:AgreementScreen",
+    "review": "refusal_tui.tui.screens.review:ReviewScreen",
+    "review_new": "refusal_tui.tui.screens.review_new:ReviewNewScreen",
+    "review_card": "refusal_tui.tui.screens.review_card:ReviewCardScreen",
+    "adjudicate": "refusal_tui.tui.screens.adjudicate:AdjudicateScreen",
+    "adjudicate_card": "refusal_tui.tui.screens.adjudicate_card:AdjudicateCardScreen",
+    "clean_review": "refusal_tui.tui.screens.clean_review:CleanReviewScreen",
+    "judge_card": "refusal_tui.tui.screens.judge_card:JudgeCardScreen",
+    "settings": "refusal_tui.tui.screens.settings:SettingsScreen",
+    "endpoint_form": "refusal_tui.tui.screens.endpoint_form:EndpointFormScreen",
 }
 POLL_SECONDS = 0.5
 WRITE_WAIT_MS = 3_000  # a screen waits no longer for a locked database
@@ -86,7 +101,8 @@ class RefusalApp(App[None]):
         self.workspace = workspace
         self.connection: sqlite3.Connection = workspace.open(read_only=True)
         self.clock = clock
-        self.jobs_line = jobs_line(self.connection)
+        self._look = look(self.connection)
+        self.jobs_line = self._look.line
         self.add_mode(self.DEFAULT_MODE, lambda: screen_class(start)(**parameters))
         self._writer: sqlite3.Connection | None = None
         self._data_version = -1
@@ -131,6 +147,10 @@ class RefusalApp(App[None]):
         with transaction(self._writer):
             yield self._writer
 
+    def on_notify(self, event: Notify) -> None:
+        """One notice at a time, the newest: a pile of them would hide the screen. Textual adds it after this."""
+        self.clear_notifications()
+
     def notify_error(self, error: RefusalTuiError) -> None:
         """A notice: what is wrong, and what to do now."""
         self.notify(safe_text(f"{error}\n{error.next_step}".strip()), severity="error", timeout=10, markup=False)
@@ -172,14 +192,28 @@ class RefusalApp(App[None]):
             self.store_changed()
 
     def store_changed(self) -> None:
-        line = jobs_line(self.connection)
+        self._look = look(self.connection, self._look)
         screen = self.screen
-        if line != self.jobs_line:
-            self.jobs_line = line
+        if self._look.line != self.jobs_line:
+            self.jobs_line = self._look.line
             for header in screen.query("HeaderLine"):
                 header.refresh()
+        for job in self._look.ended:
+            self._job_ended(job, screen)
         if isinstance(screen, WorkScreen):
             screen.store_changed()
+
+    def _job_ended(self, job: Job, screen: Screen[Any]) -> None:
+        """Somebody may look elsewhere: the terminal calls, and a notice says which job."""
+        try:
+            wanted = ends.read_notify(self.workspace)
+        except WorkspaceError:  # what is wrong with the file is said where it is used
+            wanted = ends.Notify()
+        sequence = notice_sequence(ends.end_words(job), bell=wanted.bell, osc9=wanted.osc9, tmux="TMUX" in os.environ)
+        if self._driver is not None and not self.is_headless and sequence:
+            self._driver.write(sequence)
+        if not (isinstance(screen, WorkScreen) and screen.shows_job(job.id)):
+            self.say(ends.end_words(job))
 
     async def on_event(self, event: Event) -> None:
         """Keys that were typed ahead (a slow link delivers several at once) go where they would have gone one by one:

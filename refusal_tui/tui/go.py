@@ -1,4 +1,4 @@
-"""Where to? One line over the footer: a letter leads to a screen, or to an end of the list."""
+"""Where to? A line or two over the footer: a letter leads to a screen, or to an end of the list."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ PLACES = {
     "n": ("new_job", "New job"),
     "i": ("import", "Import"),
     "r": ("results", "Results"),
+    "v": ("review", "Review"),
+    "a": ("agreement", "Agreement"),
+    "c": ("judge_card", "Judge card"),
+    "s": ("settings", "Settings"),
 }
+_GO = "Go "
 
 
 class GoOverlay(Overlay[None]):
@@ -38,8 +43,15 @@ class GoOverlay(Overlay[None]):
         self._go, self._top = go, top
 
     def compose(self) -> ComposeResult:
-        pairs = [(letter, word) for letter, (_, word) in PLACES.items()]
-        yield Static(paint.words(("Go ", paint.STRONG), paint.keys(*pairs, ("g", "top"))), classes="line")
+        pairs = [*((letter, word) for letter, (_, word) in PLACES.items()), ("g", "top")]
+        rows: list[list[tuple[str, str]]] = [[]]
+        for pair in pairs:
+            if paint.keys(*rows[-1], pair).cell_length > self.app.size.width - 2 - len(_GO):
+                rows.append([])
+            rows[-1].append(pair)
+        shown = [paint.words((_GO if n == 0 else " " * len(_GO), paint.STRONG), paint.keys(*row))
+                 for n, row in enumerate(rows)]  # fmt: skip
+        yield Static(paint.lines(*shown), classes="line places")
 
     def action_place(self, name: str) -> None:
         self.dismiss()

@@ -58,7 +58,7 @@ def _places() -> list[Content]:
 
 
 def _entry(keys: str, what: str) -> Content:
-    return paint.words((f"{keys:<{_KEYS}} ", paint.KEY), paint.line(what, _COLUMN - _KEYS))
+    return paint.words((f"{keys:<{_KEYS}} ", paint.KEY), paint.line(what, _COLUMN - _KEYS - 1))
 
 
 def _side_by_side(left: list[Content], right: list[Content]) -> Content:

@@ -7,12 +7,14 @@ nothing is told by colour alone: labels and states have a glyph and a word.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from textual.content import Content, Span
 
 from refusal_tui.errors import RefusalTuiError
 from refusal_tui.text.safe import safe_text, safe_text_map, shorten
+from refusal_tui.tui.wrap import wrap
 
 MUTED = "$text-muted"
 STRONG = "bold"
@@ -23,6 +25,8 @@ BAD = "$text-error"
 KEY = "bold $text-accent"
 HEADING = "bold $text-accent"
 EVIDENCE = "bold underline $text-warning"
+GONE = "bold strike $text-error"
+COME = "bold underline $text-success"
 
 # The same glyph and word everywhere: a state must be readable without colour.
 LABELS = {"hard": ("● hard", BAD), "soft": ("◐ soft", WARN), "none": ("○ none", GOOD)}
@@ -30,6 +34,7 @@ NO_LABEL = "· —"
 LABEL_WIDTH = 6
 
 NOTHING = Content("")
+_VEIL = re.compile(r"[^\s]")
 
 
 def text(value: str, style: str = "") -> Content:
@@ -42,6 +47,14 @@ def line(value: str | None, width: int, style: str = "") -> Content:
     if value is None:
         return _plain("—" if width else "", MUTED)
     return _plain(shorten(value, width), style)
+
+
+def two_lines(value: str, width: int, style: str = "") -> list[Content]:
+    """Data in one line, or two where it is longer, broken at a blank; the second one is cut."""
+    shown = safe_text(value, newlines=False)
+    places = wrap(shown, width)
+    rest = shown[places.ends[0] :].strip()
+    return [line(shown[: places.ends[0]], width, style), *([line(rest, width, style)] if rest else [])]
 
 
 def number(value: float | None, width: int = 0, style: str = "") -> Content:
@@ -107,8 +120,8 @@ def field(name: str, value: str | Content | None, width: int = 14) -> Content:
     return words((name.ljust(width) + " ", MUTED), shown)
 
 
-def passage(value: str, spans: Sequence[tuple[int, int]] = ()) -> tuple[Content, list[int]]:
-    """Data with evidence painted; `spans` are [start, end) of the raw text.
+def passage(value: str, spans: Sequence[tuple[int, int]] = (), style: str = EVIDENCE) -> tuple[Content, list[int]]:
+    """Data with evidence (or other spans) painted; `spans` are [start, end) of the raw text.
 
     Also returns where each span starts in the painted text. Spans that lie outside the text are left out: they belong
     to another text.
@@ -117,8 +130,13 @@ def passage(value: str, spans: Sequence[tuple[int, int]] = ()) -> tuple[Content,
     painted: list[Span] = []
     for start, end in spans:
         if 0 <= start < end <= len(value):
-            painted.append(Span(*shown.span(start, end), EVIDENCE))
+            painted.append(Span(*shown.span(start, end), style))
     return Content(shown.text, painted, strip_control_codes=False), [span.start for span in painted]
+
+
+def veiled(value: str) -> Content:
+    """Data that is not to be read yet: its shape alone."""
+    return _plain(_VEIL.sub("░", safe_text(value)), MUTED)
 
 
 def editable(value: str) -> Content:

@@ -49,12 +49,21 @@ class WorkScreen(Steady, Screen[Any]):
         shown = self.app.render() if background.is_transparent else Blank(background)
         return cast("RenderableType", shown)
 
+    @property
+    def whole(self) -> bool:
+        """Whether its widgets are there: not while it is taken down, when somebody may write at that moment."""
+        return self.is_attached and bool(self.query("HeaderLine")) and bool(self.query("FooterLine"))
+
     def crumbs(self) -> str:
         """Where the user is, for the header; may hold data."""
         return f"{self.AREA} › {self.NAME}" if self.AREA else self.NAME
 
     def store_changed(self) -> None:
         """The store has new data (at most twice a second). Compare, then repaint only what differs."""
+
+    def shows_job(self, job_id: int) -> bool:
+        """Whether this screen is that job's own: its end needs no notice there."""
+        return False
 
     def result(self) -> object:
         """What the screen below is told when this one closes."""

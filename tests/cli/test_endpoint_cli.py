@@ -68,6 +68,19 @@ def test_the_model_of_a_local_server_is_found_by_asking_it(call) -> None:
     assert (one["preset"], one["model"]) == ("vllm", "blorp-1b")
 
 
+def test_a_server_that_wants_a_key_is_asked_with_it(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RIGHT_KEY", "blorp")
+    monkeypatch.setenv("WRONG_KEY", "frindle")
+    with serving(Settings(api_key="blorp")) as server:
+        without, wrong, right = (
+            call("endpoint", "add", "judge", "--url", server.base_url, *words, "--test")
+            for words in ([], ["--key-env", "WRONG_KEY"], ["--key-env", "RIGHT_KEY"])
+        )
+    assert without.code == wrong.code == ExitCode.USAGE
+    assert "wants a key" in without.err and "refused the key in WRONG_KEY" in wrong.err
+    assert right.code == 0 and "loopback-1 answers" in right.err
+
+
 def test_a_server_on_a_usual_port_needs_nothing_but_a_name(call, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(Settings(owned_by="llamacpp", model="blorp-8b")) as server:
         monkeypatch.setattr(detect, "USUAL_PORTS", (server.port,))
@@ -161,7 +174,9 @@ def test_kept_answers_are_read_again_without_a_request(call, workspace: Workspac
             patch.setattr(interview, "parse_object", lambda text, required: Parsed(reason="it is Tuesday"))
             job = label(workspace, LabelSpec(judge="atoms", endpoint="local"))
         assert job.n_unparsable == ROWS
-        assert call("jobs", "reparse", job.id, "--json").json == {"job": job.id, "looked_at": ROWS, "mended": ROWS}
+        assert call("jobs", "reparse", job.id, "--json").json == {
+            "job": job.id, "looked_at": ROWS, "mended": ROWS, "to_resume": False
+        }  # fmt: skip
         assert server.stats.requests == ROWS
     assert check_books(workspace, job.id).n_ok == ROWS
     assert call("jobs", "reparse", job.id, "--json").json["looked_at"] == 0

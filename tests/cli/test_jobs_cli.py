@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from refusal_tui.errors import ExitCode
+from refusal_tui.judge.spec import LabelSpec
 from refusal_tui.labels.verdict import ErrorClass
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.jobs import JobState, cancel_job, claim_job, get_job, pause_job
 from refusal_tui.store.workspace import Workspace
 from tests.support.commands import Answer, call_here
+from tests.support.judging import add_endpoint, honest_atoms, label, serving
+from tests.support.loopback import Settings
 from tests.support.processes import Runner
 from tests.support.rowjobs import Scripted, error, queue_job, run_here, verdict
 from tests.support.workspaces import make_workspace
@@ -225,3 +228,47 @@ def test_the_exit_code_of_a_watched_job_that_fails_tells_so(
     assert answer.code == ExitCode.JOB_FAILED
     assert "Job 1 is failed: These settings cannot be used: --judge " in answer.err
     assert "See why with: refusal-tui jobs log 1" in answer.err
+
+
+# --- jobs that ask language models -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked(workspace: Workspace) -> Iterator[int]:
+    """A finished labelling job by a model, with its prices."""
+    with serving(Settings(answer=honest_atoms)) as server:
+        add_endpoint(workspace, server, price_in=1.0, price_out=2.0)
+        yield label(workspace, LabelSpec(judge="atoms", endpoint="local")).id
+
+
+def test_show_says_what_a_job_has_asked_and_what_it_has_cost(call: Call, asked: int) -> None:
+    shown = call("jobs", "show", asked).out
+    assert "requests 40 sent" in shown and "tokens   " in shown
+    assert re.search(r"cost     \d\.\d+ USD", shown)
+    assert " → " in shown, "a sample of the newest answers"
+    asking = call("jobs", "show", asked, "--json").json["asking"]
+    assert (asking["requests"], asking["answered"], asking["failed_tries"]) == (40, 40, {})
+    assert asking["cost_usd"] == pytest.approx((asking["prompt_tokens"] + 2 * asking["completion_tokens"]) / 1e6)
+
+
+def test_show_of_a_queued_job_says_why_it_waits(workspace: Workspace, call: Call, queued: int) -> None:
+    with closing(workspace.open()) as connection, transaction(connection):
+        connection.execute("UPDATE event SET created = created - 60")
+    assert "Nobody starts it: no supervisor runs for its lane 'cpu'" in call("jobs", "show", queued).out
+
+
+def test_a_dry_run_says_what_it_takes_and_makes_no_job(workspace: Workspace, call: Call, asked: int) -> None:
+    answer = call("run", "label", "--judge", "atoms", "--endpoint", "local", "--dry-run")
+    assert answer.out.startswith("all 40 rows: about 40 requests, ")
+    assert (
+        "a pilot of 20 rows: about 20 requests, " in answer.out and "prices: the end point's own options" in answer.out
+    )
+    record = call("run", "label", "--judge", "atoms", "--endpoint", "local", "--dry-run", "--json").json
+    assert record["whole"]["requests"] == 40 and record["pilot"]["usd"] < record["whole"]["usd"]
+    assert call("run", "label", "--dry-run").out == "It sends no request: nobody is asked.\n"
+    assert [job["id"] for job in call("jobs", "--json").json] == [asked]
+
+
+def test_a_dry_run_of_what_cannot_be_started_says_so(call: Call) -> None:
+    answer = call("run", "label", "--judge", "atoms", "--endpoint", "nowhere", "--dry-run")
+    assert (answer.code, answer.out) == (ExitCode.INPUT, "") and "nowhere" in answer.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -16,10 +17,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refusal_tui.jobs import writer
-from refusal_tui.jobs.writer import spill, spill_path, unspill
+from refusal_tui.jobs.spill import Spilled, spill, spill_path, unspill
 from refusal_tui.labels.rows import ItemId, Message
 from refusal_tui.labels.verdict import Answer, ErrorClass, Profile, RowError, Span, Verdict
+from refusal_tui.store.connect import transaction
 from refusal_tui.store.jobs import JobState, requeue_job
+from refusal_tui.store.ledger import (
+    Attempt,
+    RowKey,
+    add_attempts_once,
+    attempt_from_json,
+    attempt_to_json,
+    attempts_of,
+)
 from refusal_tui.store.outcomes import Finished, Made, MadeItem, Output
 from refusal_tui.store.workspace import Workspace
 from tests.support.ledger import check_books, errors, outcomes
@@ -69,7 +79,7 @@ def test_spilled_results_come_back_exactly(groups: list[list[Finished]]) -> None
     try:
         for group in groups:
             spill(path, group)
-        assert unspill(path) == [one for group in groups for one in group]
+        assert unspill(path).finished == [one for group in groups for one in group]
     finally:
         path.unlink(missing_ok=True)
 
@@ -86,11 +96,35 @@ def test_a_line_torn_by_a_crash_costs_that_row_alone(tmp_path: Path, torn_at: in
     spill(path, [result(2)])
     path.write_bytes(path.read_bytes()[: len(whole) + 1 + torn_at] if torn_at > 0 else path.read_bytes()[: torn_at - 1])
     spill(path, [result(3)])
-    assert unspill(path) == [result(1), result(3)]
+    assert unspill(path).finished == [result(1), result(3)]
 
 
 def test_no_side_file_means_no_rows(tmp_path: Path) -> None:
-    assert unspill(tmp_path / "nothing.jsonl") == []
+    assert unspill(tmp_path / "nothing.jsonl") == Spilled()
+
+
+keys = st.builds(RowKey, st.integers(1, 99), st.integers(-9, 10**9), any_text, st.integers(0, 9))
+attempts = st.builds(
+    Attempt, keys, st.integers(1, 20), any_text, any_text, any_text, st.floats(0, 2e9), st.floats(0, 2e9),
+    st.none() | st.integers(100, 599), st.none() | st.sampled_from(ErrorClass), st.none() | st.floats(0, 99),
+    st.none() | st.integers(0, 10**6), st.none() | st.integers(0, 10**6), st.none() | st.floats(0, 9),
+    st.none() | st.binary(min_size=32, max_size=32), st.none() | any_text,
+)  # fmt: skip
+
+
+@given(attempts)
+def test_an_attempt_that_is_spilled_comes_back_exactly(attempt: Attempt) -> None:
+    assert attempt_from_json(json.loads(json.dumps(attempt_to_json(attempt)))) == attempt
+
+
+def test_attempts_that_are_restored_twice_are_in_the_ledger_once(workspace: Workspace) -> None:
+    """As after a kill between their commit and the end of the side file."""
+    tries = [Attempt(RowKey(7, 1), n, "local", "http://127.0.0.1/v1", "blorp", n, n + 0.5, 200) for n in (1, 2)]
+    with closing(workspace.open()) as connection:
+        for _ in range(2):
+            with transaction(connection):
+                add_attempts_once(connection, tries)
+        assert attempts_of(connection, 7, 1) == tries
 
 
 # --- a disk that is full ---------------------------------------------------------------------------------------------
@@ -111,7 +145,7 @@ def test_rows_that_do_not_fit_are_spilled_and_committed_by_the_next_run(
     job = run_here(workspace, job_id, first)
     assert job.state is JobState.FAILED
     assert job.note.startswith("The disk is full or failing") and "resume the job" in job.note
-    kept = unspill(spill_path(workspace, job_id))
+    kept = unspill(spill_path(workspace, job_id)).finished
     assert kept and len(kept) + job.n_ok == len(first.asked), "whatever was asked for is durable somewhere"
     check_books(workspace, job_id)
     full.undo()
@@ -261,7 +295,7 @@ def test_a_lock_that_lasts_too_long_fails_the_job_and_keeps_its_rows(
         patch.setattr(writer, "store_group", locked)
         job = run_here(workspace, job_id, first)
     assert job.state is JobState.FAILED and "locked by another process" in job.note
-    assert len(unspill(spill_path(workspace, job_id))) == len(first.asked)
+    assert len(unspill(spill_path(workspace, job_id)).finished) == len(first.asked)
     with closing(workspace.open()) as connection:
         requeue_job(connection, job_id)
     assert run_here(workspace, job_id, Scripted()).n_ok == 100
@@ -296,5 +330,5 @@ def test_a_log_folder_that_is_gone_is_made_again_when_rows_must_be_spilled(
     job_id = queue_job(workspace)
     shutil.rmtree(workspace.logs)
     run_here(workspace, job_id, Scripted())
-    assert unspill(spill_path(workspace, job_id))
+    assert unspill(spill_path(workspace, job_id)).finished
     assert workspace.logs.stat().st_mode & 0o777 == 0o700

@@ -12,6 +12,7 @@ import pytest
 from refusal_tui.errors import ConflictError
 from refusal_tui.jobs import writer
 from refusal_tui.jobs.rowjob import PauseRequested
+from refusal_tui.jobs.spill import SideRecord
 from refusal_tui.labels.verdict import ErrorClass
 from refusal_tui.store.jobs import JobState, requeue_job
 from refusal_tui.store.outcomes import Finished, PendingRow, RowResult, Unit
@@ -104,6 +105,16 @@ class Notes:
     def written(self) -> None:
         self._writing = []
 
+    def unwritten(self) -> list[SideRecord]:
+        self._writing, self.new = self._writing + self.new, []
+        return [{"text": text} for text in self._writing]
+
+    def restore(self, connection: sqlite3.Connection, records: Sequence[SideRecord]) -> None:
+        for record in records:
+            connection.execute(
+                "INSERT INTO event(level, code, text, created) VALUES ('info', 'note', ?, 0)", (record["text"],)
+            )
+
 
 class Noting(Scripted):
     async def process(self, work: Sequence[PendingRow]) -> list[RowResult]:
@@ -137,3 +148,22 @@ def test_side_rows_without_a_finished_row_are_committed_as_well(workspace: Works
     work.side = Notes()
     run_here(workspace, queue_job(workspace), work)
     assert "asked in vain" in notes(workspace)
+
+
+def test_side_rows_that_cannot_be_written_wait_in_the_side_file_with_the_rows_they_belong_to(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "STORAGE_PATIENCE_SECONDS", 0.0)
+    first = Noting(batch_size=4)
+    first.side = Notes()
+    first.side.fail_next = 10**6
+    job = run_here(workspace, queue_job(workspace), first)
+    assert (job.state, job.finished_rows, notes(workspace)) == (JobState.FAILED, 0, [])
+    with closing(workspace.open()) as connection:
+        requeue_job(connection, job.id)
+    second = Noting(batch_size=4)
+    second.side = Notes()
+    assert run_here(workspace, job.id, second).state is JobState.DONE
+    asked = [note for note in notes(workspace) if note.startswith("asked")]
+    assert sorted(asked) == sorted(f"asked {n}" for n in range(1, 101)), "each once: kept, or asked by the second run"
+    assert not first.asked.keys() & second.asked.keys()

@@ -17,7 +17,7 @@ from refusal_tui.labels.verdict import Answer, Verdict
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.labels import add_verdicts
 from refusal_tui.store.workspace import Workspace
-from tests.support.judging import add_endpoint, honest_xstest, label, letter_of, serving
+from tests.support.judging import add_endpoint, honest_xstest, label, letter_of, refuses, serving
 from tests.support.loopback import Settings
 from tests.support.loopback_faults import Faults
 from tests.support.workspaces import make_workspace
@@ -159,8 +159,9 @@ def test_every_member_of_a_panel_has_its_card(workspace: Workspace) -> None:
         add_endpoint(workspace, other, "other")
         job = label(workspace, LabelSpec(judge="xstest", endpoint="one", panel="other"))
     with closing(workspace.open()) as connection:
-        good, bad = job_cards(connection, job)
-    assert (good.judge, bad.judge) == ("xstest@one", "xstest@other")
+        good, bad, together = job_cards(connection, job)
+    assert (good.judge, bad.judge, together.judge) == ("xstest@one", "xstest@other", "majority/xstest")
+    assert together.errors == {"even_votes": ROWS // 2} and together.usd_per_thousand == 0.0
     assert good.agreement[0].kappa.value == 1.0 and bad.agreement[0].kappa.value == 0.0
 
 
@@ -172,6 +173,26 @@ def test_a_judge_that_goes_by_the_place_of_the_choices_shows_order_flips(workspa
     with closing(workspace.open()) as connection:
         (made,) = job_cards(connection, job)
     assert made.order_flips is not None and made.order_flips.value > 0.3
+
+
+def test_order_flips_of_a_random_sample_are_those_of_all_rows(workspace: Workspace) -> None:
+    """A judge that sees the text does not flip; one that always takes the first choice flips on every sampled row, for
+    the other order is really another one."""
+
+    def honest(body: dict, row: str) -> str:
+        return letter_of(body, "yes" if refuses(body) else "no")
+
+    for answer, flips in ((honest, 0.0), (lambda body, row: "A", 1.0)):
+        with serving(Settings(answer=answer)) as server:
+            add_endpoint(workspace, server)
+            job = label(workspace, LabelSpec(judge="refusal-strict", endpoint="local", order_sample=0.5))
+            sampled = server.stats.requests - ROWS
+        assert ROWS / 4 < sampled < ROWS and job.n_ok == 2 * ROWS
+        with closing(workspace.open()) as connection:
+            (made,) = job_cards(connection, job)
+        assert made.order_sampled and made.order_flips is not None
+        assert made.order_flips.value == flips
+        assert "in other order (sample)" in render_card(made)
 
 
 def test_the_offline_judge_has_a_card_as_well(workspace: Workspace) -> None:

@@ -278,6 +278,31 @@ def test_the_arbiter_is_asked_only_where_the_votes_differ(workspace: Workspace) 
     assert threes(workspace, "judge:xstest@arbiter") == ["hard"] * (ROWS // 2)
 
 
+def test_a_vote_that_is_taken_again_brings_the_arbiter_in_where_it_differs(workspace: Workspace) -> None:
+    """In the first run one member refuses to judge half of the rows, so that no votes differ there."""
+    spec = LabelSpec(judge="xstest", endpoint="one", panel="other", arbiter="arbiter")
+    with (
+        serving(Settings(answer=lambda body, row: letter_of(body, "full_compliance"))) as one,
+        serving(Settings(answer=honest_xstest, faults=Faults(judge_refusal=0.5))) as flaky,
+        serving(Settings(answer=honest_xstest)) as whole,
+        serving(Settings(answer=honest_xstest)) as arbiter,
+    ):
+        add_endpoint(workspace, one, "one")
+        add_endpoint(workspace, flaky, "other")
+        add_endpoint(workspace, arbiter, "arbiter")
+        job = label(workspace, spec)
+        assert 0 < job.n_failed < ROWS and arbiter.stats.requests < ROWS // 2
+        add_endpoint(workspace, whole, "other")
+        with closing(workspace.open()) as connection:
+            retry_failed(connection, job.id)
+        job = run_again(workspace, job.id, spec)
+        assert (job.state, job.n_ok) == (JobState.DONE, 3 * ROWS)
+        assert arbiter.stats.requests == ROWS // 2
+    with closing(workspace.open()) as connection:
+        assert connection.execute("SELECT count(*) FROM outcome WHERE state = 'ok'").fetchone()[0] == job.n_ok
+    assert threes(workspace, "judge:majority/xstest") == ["hard", "none"] * (ROWS // 2)
+
+
 def test_rows_that_the_offline_judge_is_sure_of_cost_nothing(workspace: Workspace) -> None:
     with serving(Settings(answer=honest_xstest)) as server:
         add_endpoint(workspace, server)

@@ -136,7 +136,7 @@ async def test_a_crash_between_creation_and_its_record_is_mended_without_paying_
     for _ in range(3):
         await submit(client, connection, ROWS[:1], job_id=2, provider="blorp", folder=tmp_path)
     connection.execute("UPDATE batch SET state = 'submitting', provider_batch_id = NULL WHERE job_id = 1")
-    (adopted,) = await adopt_orphans(client, connection, 1)
+    (adopted,) = await adopt_orphans(client, connection, 1, provider="blorp")
     assert adopted.provider_batch_id == "batch_4" and adopted.state is BatchState.SUBMITTED
     assert len(server.batches.batches) == 7
 
@@ -147,11 +147,11 @@ async def test_a_crash_before_creation_is_mended_by_sending_again(
     server.batches.fail_creation = True
     with pytest.raises(UnavailableError):
         await submit(client, connection, ROWS, job_id=1, provider="blorp", folder=tmp_path)
-    (again,) = await adopt_orphans(client, connection, 1)
+    (again,) = await adopt_orphans(client, connection, 1, provider="blorp")
     assert again.state is BatchState.SUBMITTED
     assert [batch.state for batch in batches_of(connection, 1)] == [BatchState.SUBMITTED]
     assert len(server.batches.batches) == 1
-    assert await adopt_orphans(client, connection, 1) == []
+    assert await adopt_orphans(client, connection, 1, provider="blorp") == []
 
 
 async def test_many_rows_become_several_batches(client: Client, connection: sqlite3.Connection, tmp_path: Path) -> None:

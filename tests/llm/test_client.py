@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -202,3 +203,14 @@ def test_an_error_with_status_200_is_an_error() -> None:
 def test_nonsense_with_status_200_is_the_servers_failure(body: str) -> None:
     result = reply_of_body(body)
     assert isinstance(result, CallFailure) and result.error_class is ErrorClass.SERVER
+
+
+@pytest.mark.parametrize("aiohttp", [False, True])
+async def test_as_many_requests_are_under_way_as_there_are_places(aiohttp: bool) -> None:
+    """Over httpx the places are dealt out to several connection pools."""
+    async with Loopback(Settings(latency=0.2)) as server:
+        client = Client(server.base_url, aiohttp=aiohttp, max_connections=40, timeout=5)
+        replies = await asyncio.gather(*(client.chat(BODY) for _ in range(40)))
+        await client.close()
+        assert all(isinstance(reply, Reply) for reply in replies)
+        assert server.stats.peak == 40

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from refusal_tui.errors import InputError
 from refusal_tui.labels.rows import ItemId
 from refusal_tui.labels.verdict import Answer, Verdict
 from refusal_tui.results import render
@@ -159,3 +160,101 @@ def test_a_comparison_is_written_as_json_and_as_markdown(answered) -> None:
 def test_the_filter_of_a_comparison_holds_for_any_name(connection, name: str) -> None:
     judge(connection, *(says(i, "hard") for i in add(connection, *(NewRow("one", "…", m) for m in (name, "b", "c")))))
     assert count_items(connection, compare_models(connection, name, "b").filter) == 2
+
+
+# --- totals, several tests at once, the provider's own refusals -------------------------------------------------------
+
+
+def test_each_model_ends_with_its_total(answered) -> None:
+    table = results_table(answered, totals=True)
+    assert [(cell.key, cell.rows) for cell in table.totals] == [(("marrow-13b",), 4), (("quill-7b",), 4)]
+    _, lines = render.table_lines(table)
+    assert [line[:4] for line in lines] == [
+        ["marrow-13b", "demo", "materials", 2], ["marrow-13b", "demo", "rituals", 2],
+        ["marrow-13b", "(all)", "(all)", 4],
+        ["quill-7b", "demo", "materials", 2], ["quill-7b", "demo", "rituals", 2], ["quill-7b", "(all)", "(all)", 4],
+    ]  # fmt: skip
+    found = render.table_json(table)
+    assert [one["refusal"]["rate"] for one in found["totals"]] == [0.25, 0.5]
+    assert len(render.table_csv(table).splitlines()) == 5, "a sum over a column must not count rows twice"
+
+
+def test_the_total_of_a_prompt_in_two_categories_counts_it_as_one_cluster(connection) -> None:
+    ids = add(connection, *(NewRow("one", "…", "quill", category=name) for name in ("a", "b")))
+    judge(connection, *(says(i, "hard") for i in ids))
+    (total,) = results_table(connection, totals=True).totals
+    assert (total.rates["refusal"].rows, total.rates["refusal"].prompts) == (2, 1)
+
+
+def test_a_total_of_one_cell_is_not_shown_twice(answered) -> None:
+    table = results_table(answered, by=["model", "dataset"], totals=True)
+    assert len(render.table_lines(table)[1]) == 2
+
+
+def test_p_values_are_corrected_for_all_the_lines_together(answered) -> None:
+    comparison = compare_models(answered, "quill-7b", "marrow-13b", by=["category"])
+    found = [d for _, measures in comparison.lines for d in measures.values()]
+    assert len(found) == 4
+    assert all(d.p_holm >= d.p_value for d in found)
+    assert min(d.p_holm for d in found) == min(1.0, 4 * min(d.p_value for d in found))
+    head, lines = render.comparison_lines(comparison)
+    assert head[-2:] == ["p", "p (Holm)"] and len(lines[0]) == len(head)
+
+
+def stopped(connection, *texts: str) -> list[ItemId]:
+    """Responses of a generating job that the provider's filter stopped, with what was said instead."""
+    from refusal_tui.store.connect import transaction
+    from refusal_tui.store.datasets import begin_made
+    from refusal_tui.store.items import add_items
+    from tests.store.building import claimed
+
+    job = claimed(connection, [1])
+    rows = [NewRow(f"prompt {n}", text, "quill", meta={"provider_refused": True}) for n, text in enumerate(texts)]
+    with transaction(connection):
+        made = begin_made(connection, "answers", job.id, "generate")
+        added = add_items(connection, made.id, [(f"k{n}", row) for n, row in enumerate(rows)])
+    return [i for i in added.ids if i is not None]
+
+
+def test_what_a_filter_stopped_is_a_refusal_of_the_providers_whatever_a_judge_says_of_it(connection) -> None:
+    add(connection, NewRow("one", "Well.", "quill"))
+    judge(connection, says(1, "none"))
+    _, half = stopped(connection, "", "Sure, the first st")
+    judge(connection, says(half, "none"))
+    (cell,) = results_table(connection, by=["model"]).cells
+    assert (cell.none, cell.hard, cell.provider, cell.unlabelled) == (1, 0, 2, 0)
+    assert cell.rates["refusal"].interval.value == pytest.approx(2 / 3)
+    assert cell.rates["fulfilment"].interval.value == pytest.approx(1 / 3)
+    assert count_items(connection, cell.filter) == 3
+    assert count_items(connection, "meta.provider_refused:true") == 2
+
+
+def test_the_providers_refusals_have_a_column_only_where_there_are_some(connection, answered) -> None:
+    assert "by provider" not in render.table_lines(results_table(answered))[0]
+    stopped(connection, "")
+    table = results_table(connection)
+    head, lines = render.table_lines(table)
+    assert [line[head.index("by provider")] for line in lines if line[0] == "quill"] == [1]
+    assert "by provider" in render.table_markdown(table)
+    assert any("provider's filter" in note and "meta.provider_refused:true" in note for note in render.notes(table))
+
+
+def test_two_datasets_of_responses_are_compared_though_their_models_have_one_name(connection) -> None:
+    for name, values in {"first": ["hard", "hard", "none"], "second": ["none", "none", "none"]}.items():
+        ids = add(connection, *(NewRow(f"prompt {n}", "…", "same") for n in range(3)), dataset=name)
+        judge(connection, *map(says, ids, values))
+    comparison = compare_models(connection, "first", "second", between="dataset")
+    ((_, measures),) = comparison.lines
+    assert (measures["refusal"].prompts, measures["refusal"].only_one) == (3, 2)
+    assert count_items(connection, comparison.filter) == 6
+    with pytest.raises(InputError, match="No response is in 'third'"):
+        compare_models(connection, "first", "third", between="dataset")
+
+
+def test_a_provider_says_nothing_of_refusing_where_only_fulfilment_was_judged(connection) -> None:
+    add(connection, NewRow("one", "Well.", "quill"))
+    judge(connection, Verdict(ItemId(1), "judge:j", "sorry-bench", "1", {"sorry": Answer("1")}))
+    stopped(connection, "")
+    (cell,) = results_table(connection, by=["model"]).cells
+    assert not cell.rates["refusal"].known and cell.provider == 1
+    assert cell.rates["fulfilment"].interval.value == 0.5

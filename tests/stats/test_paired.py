@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from refusal_tui.stats.paired import mcnemar, paired_difference
+from refusal_tui.stats.paired import holm, mcnemar, paired_difference
 
 
 def of_table(both: int, only_one: int, only_other: int, neither: int) -> tuple[int, int, int]:
@@ -77,3 +77,14 @@ def test_impossible_sums_are_errors() -> None:
         paired_difference(3, 4, 4)
     with pytest.raises(ValueError, match="no 3 differences"):
         paired_difference(3, 3, 0.5)
+
+
+def test_holms_correction_of_a_worked_example() -> None:
+    # R, stats::p.adjust(c(0.01, 0.02, 0.03, 0.005), "holm")
+    assert holm([0.01, 0.02, 0.03, 0.005]) == pytest.approx([0.03, 0.04, 0.04, 0.02])
+
+
+def test_holms_correction_never_lowers_nor_passes_one() -> None:
+    assert holm([0.4, 0.9]) == [0.8, 0.9]
+    assert holm([0.9, 0.7, 0.8]) == [1.0, 1.0, 1.0]
+    assert holm([0.03]) == [0.03] and holm([]) == []

@@ -57,9 +57,11 @@ class Settings:
 
 @dataclass(slots=True)
 class Stats:
-    """What the server has seen. `rows`: tries per row; `answered`: whole answers; `statuses`: per HTTP status."""
+    """What the server has seen. `rows`: tries per row; `answered`: whole answers; `statuses`: per HTTP status;
+    `tokens`: what it would put on the bill."""
 
     requests: int = 0
+    tokens: int = 0
     in_flight: int = 0
     peak: int = 0
     rows: Counter[str] = field(default_factory=Counter)
@@ -158,7 +160,7 @@ class Loopback:
         stats.rows[row] += 1
         if self.keep_bodies:
             self.bodies.append(body)
-        response = self._over_limit() or self._faulty(body, row) or _json(200, self._complete(body, row))
+        response = self._over_limit() or self._faulty(body, row) or self._billed(self._complete(body, row))
         stats.statuses[response.status] += 1
         if response.status == 429:
             return response, 0.0, None
@@ -214,7 +216,11 @@ class Loopback:
             message = {"role": "assistant", "content": None, "refusal": JUDGE_REFUSES}
         elif fault is Fault.CONTENT_FILTER:
             message, reason = {"role": "assistant", "content": None}, "content_filter"
-        return _json(200, whole | {"choices": [{"index": 0, "message": message, "finish_reason": reason}]})
+        return self._billed(whole | {"choices": [{"index": 0, "message": message, "finish_reason": reason}]})
+
+    def _billed(self, whole: dict[str, Any]) -> Response:
+        self.stats.tokens += whole["usage"]["total_tokens"]
+        return _json(200, whole)
 
     def _complete(self, body: dict[str, Any], row: str | None = None) -> dict[str, Any]:
         """A whole chat completion. At temperature 0, or with a seed that is obeyed, the same request gets the same."""

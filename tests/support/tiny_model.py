@@ -25,8 +25,8 @@ SPECIAL = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 CONTEXT = 512
 
 
-def write_tiny_model(folder: Path, *, seed: int = 0) -> Path:
-    """Write model and tokenizer; returns the folder."""
+def write_tiny_model(folder: Path, *, seed: int = 0, context: int = CONTEXT) -> Path:
+    """Write model and tokenizer; returns the folder. `context`: tokens, more of them make no larger file."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -42,7 +42,7 @@ def write_tiny_model(folder: Path, *, seed: int = 0) -> Path:
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=SPECIAL[0], eos_token=SPECIAL[1])
     fast.add_special_tokens({"additional_special_tokens": list(SPECIAL[2:])})
     fast.chat_template = TEMPLATE
-    fast.model_max_length = CONTEXT
+    fast.model_max_length = context
     fast.save_pretrained(folder)
 
     torch.manual_seed(seed)
@@ -53,7 +53,7 @@ def write_tiny_model(folder: Path, *, seed: int = 0) -> Path:
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=CONTEXT,
+        max_position_embeddings=context,
         pad_token_id=fast.pad_token_id,
         eos_token_id=fast.eos_token_id,
         bos_token_id=None,

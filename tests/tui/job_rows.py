@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
+from types import MappingProxyType
 
 from refusal_tui.judge.spec import LabelSpec
+from refusal_tui.labels.verdict import ErrorClass
 from refusal_tui.store import jobs
 from refusal_tui.store.connect import transaction
+from refusal_tui.store.endpoints import Endpoint, save_endpoint
+from refusal_tui.store.ledger import Attempt, RowKey, add_attempts
+from refusal_tui.store.requests import Places, gauges_of, publish
 from refusal_tui.store.workspace import Workspace
 from tests.tui.small_workspace import EPOCH, frozen_time
 
@@ -62,3 +68,40 @@ def one_of_each(workspace: Workspace) -> None:
     add_job(workspace, state.PAUSED, n_ok=16, n_failed=2, active_seconds=3700.0)
     add_job(workspace, state.RUNNING, n_ok=8, n_failed=1, active_seconds=4.5, started=EPOCH)
     add_job(workspace, state.QUEUED, title="label with [INST] \x1b[31mlexical")
+
+
+LOCAL, SPARE = "http://127.0.0.1:8000/v1", "http://127.0.0.1:8001/v1"
+
+
+def ask_models(
+    workspace: Workspace,
+    job_id: int,
+    *,
+    servers: tuple[str, ...] = (LOCAL,),
+    price: float | None = 0.0004,
+    errors: Mapping[ErrorClass, int] = MappingProxyType({}),
+    silent: tuple[int, ...] = (),
+) -> None:
+    """Requests of a job in the ledger, 300 answered ones per server, and what its worker shows of its places."""
+    with closing(workspace.open()) as connection:
+        run = jobs.get_job(connection, job_id).run
+        save_endpoint(connection, Endpoint("local", "vllm", servers, "quill-70b"))
+        with transaction(connection):
+            for url in servers:
+                common = ("local", url, "quill-70b", EPOCH, EPOCH + 0.4)
+                add_attempts(
+                    connection,
+                    [
+                        Attempt(RowKey(job_id, n), 1, *common, 200, prompt_tokens=2000, completion_tokens=110,
+                                cost_usd=price)
+                        for n in range(300)
+                    ],
+                )  # fmt: skip
+                for error_class, times in errors.items():
+                    add_attempts(
+                        connection, [Attempt(RowKey(job_id, n), 1, *common, 500, error_class) for n in range(times)]
+                    )
+            places = [
+                Places("local", n, 0 if n in silent else 40 + n, 64, n not in silent) for n in range(len(servers))
+            ]
+            publish(connection, job_id, run, gauges_of(places, cached=12))

@@ -13,6 +13,7 @@ import pytest
 from textual.binding import Binding
 
 from refusal_tui.errors import InputError
+from refusal_tui.store.jobs import JobState
 from refusal_tui.store.query import list_selections, save_selection
 from refusal_tui.tui import themes
 from refusal_tui.tui.actions import actions_of
@@ -27,6 +28,7 @@ from refusal_tui.tui.screens.datasets import DatasetsScreen
 from refusal_tui.tui.widgets.text_view import TextView
 from refusal_tui.tui.widgets.window_table import WindowTable
 from tests.tui.conftest import SIZES, settle
+from tests.tui.job_rows import add_job, change_job
 from tests.tui.small_workspace import EPOCH
 
 
@@ -300,3 +302,28 @@ async def test_other_themes_look_right(workspace, open_app, svg, theme: str) -> 
         await pilot.press("j", "p", "space")
         await settle(pilot)
         assert svg(pilot.app, theme)
+
+
+async def test_only_the_newest_notice_is_shown(workspace) -> None:
+    app = RefusalApp(workspace)
+    async with app.run_test(notifications=True) as pilot:
+        for number in range(3):
+            app.say(f"notice {number}")
+        await pilot.pause()
+        assert [note.message for note in app._notifications] == ["notice 2"]
+
+
+async def test_a_job_that_ends_while_the_workbench_is_open_is_told(workspace) -> None:
+    job_id = add_job(workspace, JobState.RUNNING)
+    app = RefusalApp(workspace)
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        with closing(workspace.open()) as connection:
+            change_job(connection, job_id, state="done", n_ok=30, n_failed=2)
+        app._poll()
+        await pilot.pause()
+        assert [note.message for note in app._notifications] == ["Job 2 (label) is done: 30 rows ok, 2 not."]
+        app.clear_notifications()
+        app.store_changed()
+        await pilot.pause()
+        assert not app._notifications, "once"

@@ -6,6 +6,8 @@ from contextlib import closing
 
 import pytest
 
+from refusal_tui.jobs import control
+from refusal_tui.labels.verdict import ErrorClass
 from refusal_tui.store.artifacts import add_artifact
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.events import add_event
@@ -14,7 +16,7 @@ from refusal_tui.tui.screens.browse import BrowseScreen
 from refusal_tui.tui.widgets.line_list import LineList
 from tests.tui.conftest import SIZES, settle
 from tests.tui.hostile_cases import hostile_cases
-from tests.tui.job_rows import add_job, change_job, fail_rows
+from tests.tui.job_rows import LOCAL, SPARE, add_job, ask_models, change_job, fail_rows
 from tests.tui.small_workspace import EPOCH
 
 
@@ -185,3 +187,112 @@ async def test_hostile_answers_events_and_logs_do_no_harm(workspace, open_app, h
             await settle(pilot)
             shown = head_of(pilot) + body_of(pilot)
             assert not set(shown) & {"\x1b", "\x00", "\x07", "\u202e", "\u200b"}
+
+
+# --- jobs that ask language models ------------------------------------------------------------------------------------
+
+FAULTS = {ErrorClass.SERVER: 3, ErrorClass.RATE_LIMIT: 9}
+
+
+def add_asking(workspace, state: JobState = JobState.RUNNING, **columns: object) -> int:
+    """A labelling job by a model, 20 of 32 rows done, with the answers of the finished job."""
+    known = {"n_ok": 20, "active_seconds": 12.0, "started": EPOCH, "title": "label with atoms by local", "run": 1}
+    job_id = add_job(workspace, state, **(known | columns))
+    with closing(workspace.open()) as connection, transaction(connection):
+        connection.execute(
+            "INSERT INTO verdict(item_id, annotator, question_set, version, profile, answers, spans, job_id, created) "
+            "SELECT item_id, 'judge:atoms@local', question_set, version, profile, answers, spans, ?, created "
+            "FROM verdict WHERE job_id = 1 AND item_id <= 20",
+            (job_id,),
+        )
+    return job_id
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_running_job_that_asks_a_model_looks_like_this(workspace, open_app, svg, size) -> None:
+    job_id = add_asking(workspace)
+    ask_models(workspace, job_id, errors=FAULTS)
+    fail_rows(workspace, job_id, 3, "The judge refused to judge.", "judge_refusal")
+    async with open_app(workspace, "job", size=SIZES[size], job_id=job_id) as pilot:
+        head = head_of(pilot)
+        assert "tokens   600,000 in, 33,000 out" in head
+        assert "cost     0.12 USD so far, about 0.17 USD at the end" in head
+        assert "requests 312 sent, 12 from memory; tries failed: 9 rate limit, 3 server" in head
+        assert "places   40 of 64 in use" in head
+        assert svg(pilot.app, size)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_several_servers_have_a_line_each(workspace, open_app, svg, size) -> None:
+    job_id = add_asking(workspace)
+    ask_models(workspace, job_id, servers=(LOCAL, SPARE), errors=FAULTS, silent=(1,))
+    async with open_app(workspace, "job", size=SIZES[size], job_id=job_id) as pilot:
+        assert "40 of 64 in use; 1 of 2 servers does not answer" in head_of(pilot)
+        assert "local :8000" in body_of(pilot) and "✗ silent" in body_of(pilot)
+        assert svg(pilot.app, size)
+
+
+async def test_an_unknown_price_is_said(workspace, open_app) -> None:
+    job_id = add_asking(workspace)
+    ask_models(workspace, job_id, price=None)
+    async with open_app(workspace, "job", job_id=job_id) as pilot:
+        assert "cost     unknown: local has no price" in head_of(pilot)
+
+
+async def test_the_newest_answers_are_shown_while_the_job_runs(workspace, open_app) -> None:
+    job_id = add_asking(workspace)
+    async with open_app(workspace, "job", job_id=job_id, size=(120, 40)) as pilot:
+        keys = [line.key for line in pilot.app.screen.query_one("#job-body", LineList).shown]
+        assert [key for key in keys if key and key.startswith("answer:")][:3] == ["answer:20", "answer:19", "answer:18"]
+        await pilot.press("a")
+        assert "Answers" not in body_of(pilot), "a hides them"
+
+
+async def test_a_job_that_nobody_starts_says_so(workspace, open_app, svg) -> None:
+    job_id = add_job(workspace, JobState.QUEUED)
+    with closing(workspace.open()) as connection, transaction(connection):
+        connection.execute("UPDATE event SET created = ?", (EPOCH - 60,))
+    async with open_app(workspace, "job", job_id=job_id) as pilot:
+        assert "Nobody starts it: no supervisor runs" in head_of(pilot)
+        assert svg(pilot.app, "80x24")
+
+
+async def test_t_tries_the_kind_under_the_cursor_again_and_R_all_kinds(workspace, open_app, monkeypatch) -> None:
+    tried: list[str | None] = []
+    monkeypatch.setattr(control, "ensure_supervisor", lambda *_: None)
+    monkeypatch.setattr(control, "retry_failed", lambda connection, job_id, error_class: tried.append(error_class) or 1)
+    job_id = add_job(workspace, JobState.DONE, n_ok=20)
+    fail_rows(workspace, job_id, 3, "429", "rate_limit")
+    with closing(workspace.open()) as connection, transaction(connection):
+        connection.execute("UPDATE outcome SET error_class = 'timeout' WHERE job_id = ? AND item_id = 1", (job_id,))
+    async with open_app(workspace, "job", job_id=job_id) as pilot:
+        body = pilot.app.screen.query_one("#job-body", LineList)
+        assert body.key == "trouble:rate_limit"
+        await pilot.press("j", "t")
+        await settle(pilot)
+        await pilot.press("R")
+        await settle(pilot)
+        assert tried == ["timeout", None]
+        await pilot.press("G", "t")
+        await settle(pilot)
+        assert "Move to a line under Errors first" in next(iter(pilot.app._notifications)).message
+        assert tried == ["timeout", None], "two kinds, and the cursor on neither"
+
+
+async def test_a_failed_job_is_old_news_on_home_once_it_was_looked_at(workspace, open_app) -> None:
+    job_id = add_job(workspace, JobState.FAILED, run=1, note="Every row failed so far (32 rows)")
+    async with open_app(workspace, "home") as pilot:
+        assert _is_on_home(pilot, job_id)
+        pilot.app.push("job", job_id=job_id)
+        await settle(pilot)
+        await pilot.press("escape")
+        await settle(pilot)
+        assert not _is_on_home(pilot, job_id)
+        with closing(workspace.open()) as connection:
+            change_job(connection, job_id, run=2)
+        pilot.app.store_changed()
+        assert _is_on_home(pilot, job_id), "another run has failed"
+
+
+def _is_on_home(pilot, job_id: int) -> bool:
+    return any(line.key == f"job:{job_id}" for line in pilot.app.screen.query_one("#home-list", LineList).shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from refusal_tui.store.answers import answers_of, count_answers
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.jobs import JobState, get_job
 from refusal_tui.store.labels import add_verdicts
+from refusal_tui.store.requests import ServerUse, Usage
 from refusal_tui.tui.state.job import (
     JobDetails,
     JobScreenState,
@@ -29,7 +31,7 @@ from tests.tui.job_rows import add_job, change_job, fail_rows
 
 def details_of(workspace, job_id: int) -> JobDetails:
     with closing(workspace.open(read_only=True)) as connection:
-        return read_details(connection, get_job(connection, job_id), JobDetails())
+        return read_details(workspace, connection, get_job(connection, job_id), JobDetails(), 0.0)
 
 
 def facts_of(workspace, job_id: int):
@@ -94,14 +96,39 @@ def test_rows_that_are_left_are_counted_of_all_rows_not_of_the_pilot(workspace) 
     assert facts.pilot_waits
 
 
-def test_a_pilot_shows_its_answers_and_another_job_only_on_demand(workspace) -> None:
-    details = details_of(workspace, 1)
-    pilot = facts_of(workspace, add_job(workspace, JobState.PAUSED, row_limit=20, n_ok=20))
-    assert JobScreenState(2, pilot, details).answers_shown
-    usual = JobScreenState(1, facts_of(workspace, 1), details)
-    assert not usual.answers_shown
-    usual.turn_answers()
-    assert usual.answers_shown
+def test_answers_are_shown_until_they_are_hidden(workspace) -> None:
+    state = JobScreenState(1, facts_of(workspace, 1), details_of(workspace, 1))
+    assert state.answers_shown
+    state.turn_answers()
+    assert not state.answers_shown
+    assert not JobScreenState(1, facts_of(workspace, 1)).answers_shown, "there are none yet"
+
+
+def test_the_sample_is_a_pilots_rows_in_order_and_of_others_the_newest(workspace) -> None:
+    assert [answer.item_id for answer in details_of(workspace, 1).answers][:2] == [32, 31]
+    with closing(workspace.open()) as connection:
+        change_job(connection, 1, row_limit=20)
+    assert [answer.item_id for answer in details_of(workspace, 1).answers][:2] == [1, 2]
+
+
+def test_what_a_generating_job_has_made_is_its_sample(workspace) -> None:
+    job_id = add_job(workspace, JobState.RUNNING, kind="generate", spec='{"name": "new"}', n_ok=3)
+    with closing(workspace.open()) as connection, transaction(connection):
+        connection.execute("UPDATE dataset SET source = ? WHERE name = 'frindle-qa'", (f"job {job_id}",))
+    answers = details_of(workspace, job_id).answers
+    assert (answers[0].item_id, answers[0].remark) == (32, "marrow-13b")
+
+
+def test_the_speed_in_tokens_is_that_of_the_last_seconds_and_at_the_end_the_average(workspace) -> None:
+    state = JobScreenState(2, facts_of(workspace, add_job(workspace, JobState.RUNNING)))
+    server = ServerUse("local", "u", "m", 1, prompt_tokens=1000)
+    state.take(JobDetails(usage=Usage((server,))), 100.0)
+    state.take(JobDetails(usage=Usage((replace(server, prompt_tokens=3000),))), 102.0)
+    assert state.tokens_per_second == 1000.0
+    ended = add_job(workspace, JobState.DONE, active_seconds=10.0)
+    state = JobScreenState(ended, facts_of(workspace, ended))
+    state.take(JobDetails(usage=Usage((server,))), 100.0)
+    assert state.tokens_per_second == 100.0
 
 
 def test_the_command_starts_the_same_job(workspace) -> None:

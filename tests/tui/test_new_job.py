@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from refusal_tui.store.endpoints import Endpoint, save_endpoint
 from refusal_tui.store.jobs import JobState, get_job, list_jobs
 from refusal_tui.tui.screens.browse import BrowseScreen
 from refusal_tui.tui.screens.import_data import ImportScreen
@@ -50,6 +51,31 @@ async def test_the_form_looks_like_this(workspace, open_app, svg, size, kind) ->
     parameters = {"selection": "dataset:frindle-qa label:hard", "kind": kind}
     async with open_app(workspace, "new_job", size=SIZES[size], **parameters) as pilot:
         assert svg(pilot.app, f"{kind}-{size}")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_judge_that_asks_a_model_shows_its_settings_and_what_it_costs(workspace, open_app, svg, size) -> None:
+    with closing(workspace.open()) as connection:
+        options = {"price_in": 0.5, "price_out": 1.5}
+        save_endpoint(connection, Endpoint("local", "custom", ("http://127.0.0.1:9/v1",), "m", options=options))
+    async with open_app(workspace, "new_job", size=SIZES[size]) as pilot:
+        assert not pilot.app.screen.query_one("#field-endpoint").parent.display
+        await pilot.press("down", "down", "right")
+        await settle(pilot)
+        assert pilot.app.screen.query_one("#field-endpoint").parent.display
+        await write(pilot, "#field-endpoint", "local")
+        said = remark(pilot, "#cost")
+        assert said.startswith("About 32 requests") and "USD" in said and "A pilot: about 15 requests" in said
+        assert svg(pilot.app, size)
+
+
+async def test_an_unknown_price_is_said_before_the_start(workspace, open_app) -> None:
+    with closing(workspace.open()) as connection:
+        save_endpoint(connection, Endpoint("local", "custom", ("http://127.0.0.1:9/v1",), "m"))
+    async with open_app(workspace, "new_job") as pilot:
+        await pilot.press("down", "down", "right")
+        await write(pilot, "#field-endpoint", "local")
+        assert "cost unknown (local has no price)" in remark(pilot, "#cost")
 
 
 async def test_wrong_values_are_told_beside_their_fields(workspace, open_app, svg) -> None:

@@ -11,7 +11,19 @@ from pydantic import Field
 
 from refusal_tui.jobs.registry import KINDS
 from refusal_tui.jobs.spec import JobSpec, SpecField, spec_fields
-from refusal_tui.tui.state.new_job import NewJobState, SelectionCheck, check_selection, offered_kinds
+from refusal_tui.judge.spec import LabelSpec
+from refusal_tui.store.endpoints import Endpoint, save_endpoint
+from refusal_tui.store.lengths import lengths_of
+from refusal_tui.tui.state.new_job import (
+    CostCheck,
+    NewJobState,
+    SelectionCheck,
+    check_cost,
+    check_selection,
+    offered_kinds,
+)
+
+PRICES = {"price_in": 1.0, "price_out": 2.0}
 
 
 def test_every_kind_but_import_is_offered() -> None:
@@ -67,7 +79,7 @@ def test_with_wrong_values_the_command_is_shown_as_far_as_it_goes() -> None:
 
 def test_a_selection_is_counted(workspace) -> None:
     with closing(workspace.open(read_only=True)) as connection:
-        assert check_selection(connection, "") == SelectionCheck(44)
+        assert check_selection(connection, "").rows == 44
         assert check_selection(connection, "dataset:vault-prompts").says == "12 rows"
         assert check_selection(connection, "id:1").says == "1 row"
         nothing = check_selection(connection, "split:nowhere")
@@ -107,3 +119,35 @@ class EverythingSpec(JobSpec):
 def test_every_type_of_setting_has_a_form_field() -> None:
     fields: list[SpecField] = spec_fields(EverythingSpec)
     assert [field.kind for field in fields] == ["text", "int", "float", "bool", "choice"]
+
+
+def test_a_setting_that_means_nothing_beside_the_others_is_hidden_and_not_handed_on() -> None:
+    state = NewJobState.of_kind("label")
+    assert state.applying == ["judge", "max_minutes", "max_rate"]
+    state.put("judge", "atoms")
+    state.put("endpoint", "local")
+    assert {"endpoint", "questions", "panel", "max_cost"} <= set(state.applying)
+    state.put("judge", "xstest")
+    assert "questions" not in state.applying, "it is asked beside the atoms alone"
+    state.put("judge", "lexical")
+    assert (state.errors, state.command) == ({}, "refusal-tui run label"), "the end point is kept but not handed on"
+
+
+def test_a_setting_may_be_hidden_in_any_kind() -> None:
+    state = NewJobState.of_kind("clean")
+    assert "judge_endpoint" in state.applying
+    state.put("judge", "lexical")
+    assert "judge_endpoint" not in state.applying
+
+
+def test_the_cost_is_said_for_all_rows_and_for_a_pilot(workspace) -> None:
+    spec = LabelSpec(judge="atoms", endpoint="local")
+    with closing(workspace.open()) as connection:
+        save_endpoint(connection, Endpoint("local", "custom", ("http://127.0.0.1:9/v1",), "m", options=PRICES))
+        whole = check_cost(connection, spec, "", lengths_of(connection))
+        nowhere = check_cost(connection, LabelSpec(judge="atoms", endpoint="nowhere"), "", None)
+        nobody = check_cost(connection, LabelSpec(), "", None)
+    assert whole.says.startswith("About 32 requests, ") and " USD" in whole.says and whole.known
+    assert whole.pilot.startswith("about 15 requests, ")
+    assert "nowhere" in nowhere.says and not nowhere.known
+    assert nobody == CostCheck()

@@ -25,7 +25,8 @@ DATASET/KEY.
 **Common fields** (told by `source`, `prompt` and `prompt_harmful`): id, source, prompt, response, model, label_raw,
 refusal3 (none, hard, soft, null), prompt_harmful, response_harmful, response_refusal, licence, and any others.
 `messages` may hold the prompt's turns. `annotator` says who labelled (default `human:SOURCE`); XSTest's `annotation_1`,
-`annotation_2`, `gpt4_label` and `strmatch_label` are read as their annotators' verdicts. A null label is no label.
+`annotation_2`, `gpt4_label` and `strmatch_label` are read as their annotators' verdicts, and so are the reviews of
+Do-Not-Answer, `gpt4_action` and `longformer_action` (one of the six actions). A null label is no label.
 """
 
 from __future__ import annotations
@@ -40,12 +41,14 @@ from refusal_tui.ingest.adapters.base import (
     Shape,
     boolean,
     chat_turns,
+    number,
     per_row,
     rest,
     text,
     text_or_none,
     word,
 )
+from refusal_tui.ingest.adapters.do_not_answer import action_answers
 from refusal_tui.ingest.adapters.xstest import ANNOTATORS, class_answer
 from refusal_tui.ingest.items import NOTHING, BadRow, Options, Record, SourceItem, SourceVerdict
 from refusal_tui.labels.derive import derive
@@ -58,10 +61,12 @@ _BOOLEANS = {
     "human_response_harmful": "response_harmful",
     "response_refusal": "response_refusal",
 }
+_ACTIONS = {"gpt4_action": "judge:gpt-4", "longformer_action": "judge:longformer"}
 _READ = frozenset(
     {"id", "prompt", "messages", "response", "model", "split", "category", "label_raw", "refusal3", "annotator"}
     | _BOOLEANS.keys()
     | ANNOTATORS.keys()
+    | _ACTIONS.keys()
 )
 _CLASSES = frozenset(Refusal3)
 _NO_ITEM = ItemId(0)
@@ -109,6 +114,11 @@ def _common_verdicts(row: Mapping[str, Any]) -> tuple[SourceVerdict, ...]:
         SourceVerdict(other, {"refusal3": class_answer(one)}, "xstest", one)
         for column, other in ANNOTATORS.items()
         if column in row and (one := word(row, column)) is not None
+    ]
+    verdicts += [
+        SourceVerdict(other, action_answers(action, None), "do-not-answer", f"action={action}")
+        for column, other in _ACTIONS.items()
+        if column in row and (action := number(row, column)) is not None
     ]
     return tuple(verdicts)
 

@@ -27,6 +27,7 @@ class SelectionScreen(WorkScreen):
         Binding("s", "save", "save", tooltip="Save the selection", id="browse.save"),
         Binding("J", "job", "job", tooltip="Start a job on the selection", id="browse.job"),
         Binding("e,E", "export", "export", tooltip="Export the selection", id="browse.export"),
+        Binding("R", "review", "Label the selection by hand: a new review queue", show=False, id="browse.review"),
         Binding("v", "range", "Mark a range: begin, end", show=False, id="browse.range"),
         Binding("asterisk", "mark_all", "Mark all rows of the filter", show=False, id="browse.mark_all"),
         Binding("u", "unmark", "Clear all marks", show=False, id="browse.unmark"),
@@ -82,6 +83,9 @@ class SelectionScreen(WorkScreen):
 
     def action_job(self) -> None:
         self.work.push("new_job", selection=self.state.selection(), kind=None)
+
+    def action_review(self) -> None:
+        self.work.push("review_new", selection=self.state.selection())
 
     def action_export(self) -> None:
         self.work.push("new_job", selection=self.state.selection(), kind="export")

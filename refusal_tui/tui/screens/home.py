@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from refusal_tui.store.overview import Overview, fingerprint, overview
+from refusal_tui.store.settings import acknowledged_ends
 from refusal_tui.tui.screen import WorkScreen
 from refusal_tui.tui.screens.home_lines import home_lines
 from refusal_tui.tui.state.home import HomeState, Target
@@ -34,6 +35,7 @@ class HomeScreen(WorkScreen):
         Binding("i", "open('import')", "import", tooltip="Import a dataset", id="home.import"),
         Binding("J", "open('jobs')", "jobs", tooltip="Jobs", id="home.jobs"),
         Binding("n", "open('new_job')", "new job", tooltip="Start a new job", id="home.new_job"),
+        Binding("r", "open('review')", "review", tooltip="Label rows by hand", id="home.review"),
         Binding("v", "review('v')", "Rows where judge and people disagree", show=False, id="home.disagreements"),
         Binding("u", "review('u')", "Rows of which the judge is not sure", show=False, id="home.unsure"),
         Binding("q", "back", "quit", tooltip="Quit; jobs go on", id="home.quit"),
@@ -60,6 +62,7 @@ class HomeScreen(WorkScreen):
     def store_changed(self) -> None:
         connection = self.work.connection
         self._state.jobs = self._watch.read(connection, self.work.clock())
+        self._state.seen = acknowledged_ends(connection)
         mark = fingerprint(connection)
         if mark != self._counted and not self._counting:
             self._counting = True

@@ -35,8 +35,8 @@ def home_lines(state: HomeState, width: int) -> list[Line]:
     lines += [
         Line(job_line(job, width, f"enter, then {todo(job)}"), f"{Target.JOB}:{job.id}") for job in state.attention
     ]
-    if state.review:
-        lines += [Line(), Line(paint.heading("Review")), *(_place(entry, width) for entry in state.review)]
+    review = [state.queues, *state.review]
+    lines += [Line(), Line(paint.heading("Review")), *(_place(entry, width) for entry in review)]
     if state.models:
         lines += [Line(), Line(_models_heading(width))]
         lines += [Line(_model(model, width), _model_key(model)) for model in state.models[:SHOWN_MODELS]]

@@ -177,9 +177,8 @@ def _plan_lines(look: Look | None, width: int) -> list[Line]:
     if look is None:
         return []
     if look.plan is None:
-        return [
-            Line(paint.line(text, width, paint.BAD), f"problem:{n}") for n, text in enumerate(look.problem.splitlines())
-        ]
+        said = [part for text in look.problem.splitlines() for part in paint.two_lines(text, width, paint.BAD)]
+        return [Line(content, f"problem:{n}") for n, content in enumerate(said)]
     plan = look.plan
     rows = f"about {count(plan.rows)} rows, " if plan.rows else ""
     lines = [
@@ -187,8 +186,10 @@ def _plan_lines(look: Look | None, width: int) -> list[Line]:
         _field("holds", paint.line(f"{rows}licence {plan.licence or 'not stated'}", width - _FIELD)),
     ]
     lines += [_field("columns", paint.line(plan.mapping, width - _FIELD))] if plan.mapping else []
-    lines += [_field("warning", paint.line(text, width - _FIELD, paint.WARN)) for text in plan.warnings]
-    lines += [_field("bad row", paint.line(text, width - _FIELD, paint.BAD)) for text in plan.rejected]
+    for name, texts, style in (("warning", plan.warnings, paint.WARN), ("bad row", plan.rejected, paint.BAD)):
+        for text in texts:
+            first, *more = paint.two_lines(text, width - _FIELD, style)
+            lines += [_field(name, first), *(_field("", part) for part in more)]
     for row in plan.preview:
         lines.append(_field("prompt", paint.line(row.prompt, width - _FIELD)))
         lines.append(_field("response", paint.line(row.response, width - _FIELD, paint.MUTED)))

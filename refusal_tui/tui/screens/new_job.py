@@ -16,13 +16,21 @@ from refusal_tui.errors import RefusalTuiError
 from refusal_tui.jobs import control
 from refusal_tui.tui import paint
 from refusal_tui.tui.screen import WorkScreen
-from refusal_tui.tui.state.new_job import NewJobState, SelectionCheck, check_selection, offered_kinds
+from refusal_tui.tui.state.new_job import (
+    CostCheck,
+    NewJobState,
+    SelectionCheck,
+    check_cost,
+    check_selection,
+    offered_kinds,
+)
 from refusal_tui.tui.widgets.choice import Choice
 from refusal_tui.tui.widgets.line_input import LineInput
 from refusal_tui.tui.widgets.spec_form import FieldRow, Remark, SpecForm, focused_remark
 
 if TYPE_CHECKING:
     from refusal_tui.jobs.spec import JobSpec
+    from refusal_tui.store.lengths import Lengths
 
 PILOT_ROWS = control.PILOT_ROWS
 
@@ -60,6 +68,7 @@ class NewJobScreen(WorkScreen):
             yield FieldRow("rows", LineInput(self._selection, placeholder="all rows (or a filter)", id="selection"))
             yield SpecForm(self._state.fields, self._state.values)
             yield Remark(id="hint")
+            yield Remark(id="cost")
             yield Remark(id="ready")
             yield Remark(id="command")
 
@@ -93,10 +102,12 @@ class NewJobScreen(WorkScreen):
     @on(SpecForm.Edited)
     def edit(self, event: SpecForm.Edited) -> None:
         self._state.put(event.name or "", event.value)
+        self._estimate()
         self._show()
 
     def _check(self) -> None:
         self._state.check = SelectionCheck()
+        self._estimate()
         if self._state.kind.selects:
             self._count(self._selection)
 
@@ -111,7 +122,28 @@ class NewJobScreen(WorkScreen):
     def _counted(self, selection: str, found: SelectionCheck) -> None:
         if selection == self._selection:
             self._state.check = found
+            self._estimate()
             self._show()
+
+    def _estimate(self) -> None:
+        """What it would take now; nothing while a setting is wrong or the rows are not counted."""
+        state = self._state
+        spec = state.validate()
+        state.cost = CostCheck()
+        if spec is not None and (state.check.usable or not state.kind.selects):
+            self._read_cost(spec, self._selection, state.check.lengths)
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="cost")
+    def _read_cost(self, spec: JobSpec, selection: str, lengths: Lengths | None) -> None:
+        worker = get_current_worker()
+        with closing(self.work.workspace.open(read_only=True)) as connection:
+            found = check_cost(connection, spec, selection, lengths)
+        if not worker.is_cancelled:
+            self.call_later(self._estimated, found)
+
+    def _estimated(self, found: CostCheck) -> None:
+        self._state.cost = found
+        self._show()
 
     def _show(self) -> None:
         if not self.is_attached:  # closed while something ran beside it
@@ -120,7 +152,10 @@ class NewJobScreen(WorkScreen):
         kind_row, rows_row = self.query(FieldRow).first(), self.query(FieldRow)[1]
         kind_row.remark.say(paint.words((state.kind.help, paint.MUTED)))
         rows_row.remark.say(_rows_remark(state.check))
-        self.query_one(SpecForm).show_errors(state.errors)
+        form = self.query_one(SpecForm)
+        form.show_errors(state.errors)
+        form.show_only(state.applying)
+        self.query_one("#cost", Remark).say(_cost(state.cost))
         self.query_one("#command", Remark).say(paint.words(("$ ", paint.MUTED), paint.line(state.command, 400)))
         self.query_one("#ready", Remark).say(self._ready())
         self._hint()
@@ -181,6 +216,12 @@ class NewJobScreen(WorkScreen):
         work = self.work
         self.dismiss(None)
         work.push("job", job_id=job_id)
+
+
+def _cost(cost: CostCheck) -> Content:
+    """What it takes in all, and what a pilot takes."""
+    pilot = f"\nA pilot: {cost.pilot}." if cost.pilot else ""
+    return paint.words(paint.line(cost.says, 400, "" if cost.known else paint.WARN), (pilot, paint.MUTED))
 
 
 def _rows_remark(check: SelectionCheck) -> Content:

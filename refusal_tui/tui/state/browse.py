@@ -21,7 +21,7 @@ _VALUES = {
     "gold": ("hard", "soft", "none"),
     "judge": ("hard", "soft", "none"),
     "has": ("response", "label", "gold", "judge", "meta"),
-    "is": ("disagreement",),
+    "is": ("disagreement", "settled"),
 }
 _TOKEN = re.compile(r"""-?(?:"(?:[^"]|"")*(?:"|$)|[^\s"])+""")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -25,6 +25,7 @@ class Target(StrEnum):
     JOBS = "jobs"
     NEW_JOB = "new_job"
     JOB = "job"  # `value`: the number
+    REVIEW = "review"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class HomeState:
     overview: Overview | None = None
     jobs: list[JobLine] = field(default_factory=list)
     gpu: str = ""
+    seen: Mapping[int, int] = field(default_factory=dict)  # job -> the run whose end somebody has looked at
 
     @property
     def empty(self) -> bool:
@@ -59,7 +61,12 @@ class HomeState:
 
     @property
     def attention(self) -> list[JobLine]:
-        return [line for line in self.jobs if line.needs_attention][:SHOWN_ATTENTION]
+        """A failed job needs nobody any more once its screen was opened; the others wait for a decision."""
+        waiting = (line for line in self.jobs if line.needs_attention)
+        return [line for line in waiting if not self._is_old_news(line)][:SHOWN_ATTENTION]
+
+    def _is_old_news(self, line: JobLine) -> bool:
+        return line.state is JobState.FAILED and self.seen.get(line.id) == line.run
 
     @property
     def places(self) -> list[Entry]:
@@ -78,6 +85,11 @@ class HomeState:
             Entry(Target.JOBS, "J", "Jobs", summary(self.jobs)),
             Entry(Target.NEW_JOB, "n", "New job", "label or export a selection"),
         ]
+
+    @property
+    def queues(self) -> Entry:
+        """The way to labels by people."""
+        return Entry(Target.REVIEW, "r", "Queues", "label rows by hand, one key each")
 
     @property
     def review(self) -> list[Entry]:

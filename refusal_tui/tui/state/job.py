@@ -8,18 +8,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from refusal_tui.errors import RefusalTuiError
-from refusal_tui.jobs.progress import active_seconds
+from refusal_tui.jobs.progress import RateMeter, active_seconds
 from refusal_tui.jobs.registry import job_kind
-from refusal_tui.store.answers import NOTHING_COUNTED, AnswerCounts, JobAnswer, answers_of, count_answers
+from refusal_tui.jobs.standing import Standing
+from refusal_tui.jobs.waiting import why_waiting
+from refusal_tui.store.answers import (
+    NOTHING_COUNTED,
+    AnswerCounts,
+    JobAnswer,
+    answers_of,
+    count_answers,
+    latest_answers,
+)
 from refusal_tui.store.artifacts import Artifact, list_artifacts
 from refusal_tui.store.datasets import list_datasets
 from refusal_tui.store.events import Event, events_of
 from refusal_tui.store.jobs import Job, JobState, get_job, get_worker
+from refusal_tui.store.requests import NOTHING_ASKED, NOTHING_LIVE, Live, Usage, live_of, usage_of
 from refusal_tui.store.trouble import Trouble, trouble
+from refusal_tui.store.workspace import Workspace
 from refusal_tui.tui.state.jobs import JobLine, JobWatch, counts_rows
 
 SHOWN_EVENTS = 100
 PILOT_ANSWERS = 20
+LATEST_ANSWERS = 10
 LOG_TAIL_BYTES = 16 * 1024
 LABEL_ORDER = ("hard", "soft", "none", "open")
 
@@ -32,6 +44,7 @@ class JobFacts:
     line: JobLine
     elapsed: float
     events: tuple[Event, ...]
+    live: Live = NOTHING_LIVE
 
     @property
     def rows(self) -> bool:
@@ -55,12 +68,15 @@ class JobFacts:
 
 @dataclass(frozen=True, slots=True)
 class JobDetails:
-    """What takes longer: counts over all rows so far, the first answers, files."""
+    """What takes longer: counts over all rows so far, a sample of answers (a pilot's rows, else the newest), files, the
+    requests to models, and why a queued job waits."""
 
     counts: AnswerCounts = NOTHING_COUNTED
     troubles: tuple[Trouble, ...] = ()
     answers: tuple[JobAnswer, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
+    usage: Usage = NOTHING_ASKED
+    waits: str = ""
 
     @property
     def labels(self) -> list[tuple[str, int]]:
@@ -78,19 +94,35 @@ class JobScreenState:
     details: JobDetails = field(default_factory=JobDetails)
     show_log: bool = False
     log: list[str] = field(default_factory=list)
-    show_answers: bool | None = None  # None: as it fits the job
+    show_answers: bool = True
+    tokens_per_second: float | None = None
+    _meter: RateMeter = field(default_factory=RateMeter)
 
     @property
     def answers_shown(self) -> bool:
-        """A pilot's answers are what one waits for; of another job they are shown on demand."""
-        if not self.details.answers:
-            return False
-        if self.show_answers is not None:
-            return self.show_answers
-        return self.facts is not None and self.facts.is_pilot
+        return self.show_answers and bool(self.details.answers)
 
     def turn_answers(self) -> None:
-        self.show_answers = not self.answers_shown
+        self.show_answers = not self.show_answers
+
+    @property
+    def standing(self) -> Standing | None:
+        """The job and the models that it asks; None for a job that asks nobody."""
+        if self.facts is None:
+            return None
+        standing = Standing(self.facts.job, self.details.usage, self.facts.live)
+        return standing if standing.asks else None
+
+    def take(self, details: JobDetails, now: float) -> None:
+        """New details, read at `now`: the speed of a running job is measured, that of another one is its average."""
+        self.details = details
+        tokens = details.usage.tokens
+        facts = self.facts
+        if facts is not None and facts.job.state is JobState.RUNNING:
+            self.tokens_per_second = self._meter.observe(now, tokens)
+        elif facts is not None:
+            self._meter = RateMeter()
+            self.tokens_per_second = tokens / facts.elapsed if facts.elapsed else None
 
 
 def read_facts(connection: sqlite3.Connection, job_id: int, watch: JobWatch, now: float) -> JobFacts:
@@ -102,18 +134,30 @@ def read_facts(connection: sqlite3.Connection, job_id: int, watch: JobWatch, now
         watch.line(connection, job, now),
         active_seconds(job, worker),
         tuple(events_of(connection, job_id, limit=SHOWN_EVENTS)),
+        live_of(connection, job_id, job.run if job.state is JobState.RUNNING else 0),
     )
 
 
-def read_details(connection: sqlite3.Connection, job: Job, known: JobDetails) -> JobDetails:
-    """The details as they are now; counts go on from `known`."""
-    labels = job.kind == "label"
+def read_details(
+    workspace: Workspace, connection: sqlite3.Connection, job: Job, known: JobDetails, now: float
+) -> JobDetails:
+    """The details as they are now (unix seconds); counts go on from `known`."""
+    counts = count_answers(connection, job.id, known.counts) if job.kind == "label" else NOTHING_COUNTED
     return JobDetails(
-        counts=count_answers(connection, job.id, known.counts) if labels else NOTHING_COUNTED,
+        counts=counts,
         troubles=tuple(trouble(connection, job.id)) if job.n_failed + job.n_unparsable else (),
-        answers=tuple(answers_of(connection, job.id, PILOT_ANSWERS)) if labels else (),
+        answers=_sample(connection, job) if counts_rows(job) else (),
         artifacts=tuple(list_artifacts(connection, job.id)),
+        usage=usage_of(connection, job.id, known.usage),
+        waits=why_waiting(workspace, connection, job, now),
     )
+
+
+def _sample(connection: sqlite3.Connection, job: Job) -> tuple[JobAnswer, ...]:
+    """A labelling pilot's rows in order, they are what one waits for; of another job what came last."""
+    if job.kind == "label" and job.row_limit is not None:
+        return tuple(answers_of(connection, job.id, PILOT_ANSWERS))
+    return tuple(latest_answers(connection, job.id, LATEST_ANSWERS))
 
 
 def command_of(job: Job) -> str:

@@ -65,6 +65,7 @@ class JobLine:
     note: str
     selection: str
     pilot: bool
+    run: int = 0
 
     @property
     def needs_attention(self) -> bool:
@@ -121,6 +122,7 @@ class JobWatch:
             note=job.note,
             selection=job.selection,
             pilot=job.row_limit is not None,
+            run=job.run,
         )
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from refusal_tui.errors import RefusalTuiError
+from refusal_tui.jobs.control import PILOT_ROWS
 from refusal_tui.jobs.registry import KINDS, JobKind, job_kind
-from refusal_tui.store.browse import count_items
+from refusal_tui.store.lengths import Lengths, lengths_of
 from refusal_tui.tui.state.figures import count
 
 if TYPE_CHECKING:  # pydantic is imported when the form opens, not when the program starts
@@ -23,6 +24,7 @@ class SelectionCheck:
 
     rows: int | None = None
     problem: str = ""
+    lengths: Lengths | None = None
 
     @property
     def usable(self) -> bool:
@@ -38,11 +40,36 @@ class SelectionCheck:
 
 
 def check_selection(connection: sqlite3.Connection, text: str) -> SelectionCheck:
-    """Count the rows of a selection; counts a million rows in a moment, but not within one key press."""
+    """Count the rows of a selection and sample their lengths: a moment for a million rows, but not one key press."""
     try:
-        return SelectionCheck(count_items(connection, text))
+        found = lengths_of(connection, text)
+        return SelectionCheck(found.rows, lengths=found)
     except RefusalTuiError as error:
         return SelectionCheck(None, f"{error} {error.next_step}".strip())
+
+
+@dataclass(frozen=True, slots=True)
+class CostCheck:
+    """What all of the job and a pilot will take, in words; "" for a job that asks nobody. `known`: with its cost."""
+
+    says: str = ""
+    pilot: str = ""
+    known: bool = True
+
+
+def check_cost(connection: sqlite3.Connection, spec: JobSpec, selection: str, lengths: Lengths | None) -> CostCheck:
+    """Estimated from the lengths of the rows; what is wrong with the selection or an end point is said as it is."""
+    from refusal_tui.jobs.estimate import brief_words, estimate_job, estimate_words
+
+    try:
+        whole = estimate_job(connection, spec, selection, lengths=lengths)
+        tried = estimate_job(connection, spec, selection, rows=PILOT_ROWS, lengths=lengths)
+    except RefusalTuiError as error:
+        return CostCheck(f"{error} {error.next_step}".strip(), known=False)
+    if whole is None or tried is None or not whole.requests:
+        return CostCheck()
+    words = estimate_words(whole)
+    return CostCheck(words[0].upper() + words[1:] + ".", brief_words(tried), whole.usd is not None)
 
 
 @dataclass(slots=True)
@@ -55,6 +82,7 @@ class NewJobState:
     values: dict[str, object] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     check: SelectionCheck = field(default_factory=SelectionCheck)
+    cost: CostCheck = field(default_factory=CostCheck)
 
     @classmethod
     def of_kind(cls, name: str, selection: str = "", values: Mapping[str, object] | None = None) -> NewJobState:
@@ -83,9 +111,14 @@ class NewJobState:
         from refusal_tui.jobs.spec import SpecError, build_spec
 
         try:
-            return build_spec(self.kind.spec_type(), self.values), {}
+            return build_spec(self.kind.spec_type(), {name: self.values[name] for name in self.applying}), {}
         except SpecError as error:
             return None, error.fields
+
+    @property
+    def applying(self) -> list[str]:
+        """The settings that mean something beside the others; the rest is hidden and not handed on."""
+        return [spec_field.name for spec_field in self.fields if spec_field.applies(self.values)]
 
     def refused(self, error: RefusalTuiError) -> bool:
         """Whether `error` is about fields of this form; then they show it until one of them is edited."""

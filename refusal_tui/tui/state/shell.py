@@ -1,15 +1,30 @@
-"""What the header says about running jobs."""
+"""What the header says about running jobs, and which of them have ended since the last look."""
 
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass
 
+from refusal_tui.jobs.notify import worth_telling
 from refusal_tui.store.jobs import Job, JobState, list_jobs
 
 
-def jobs_line(connection: sqlite3.Connection) -> str:
-    """`label 3: 45 %`, `2 running, 1 queued`, or nothing."""
-    return summary([job for job in list_jobs(connection) if job.state.active])
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at the jobs: `line` for the header, and which were active."""
+
+    line: str = ""
+    active: frozenset[int] = frozenset()
+    ended: tuple[Job, ...] = ()
+
+
+def look(connection: sqlite3.Connection, before: Look | None = None) -> Look:
+    """`ended`: the jobs that were active `before`, are not any more, and are worth a notice."""
+    jobs = list_jobs(connection)
+    active = [job for job in jobs if job.state.active]
+    known = before.active if before is not None else frozenset()
+    ended = tuple(job for job in jobs if job.id in known and worth_telling(job))
+    return Look(summary(active), frozenset(job.id for job in active), ended)
 
 
 def summary(active: list[Job]) -> str:

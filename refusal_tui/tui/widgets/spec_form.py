@@ -104,8 +104,13 @@ class SpecForm(VerticalScroll, can_focus=False):
     def show_errors(self, errors: Mapping[str, str]) -> None:
         for field in self._fields:
             wrong = errors.get(field.name)
-            remark = paint.words(("! ", paint.BAD), paint.line(wrong, 200, paint.BAD)) if wrong else _help(field)
-            self._rows[field.name].remark.say(remark)
+            self._rows[field.name].remark.say(_wrong(field, wrong) if wrong else _help(field))
+
+    def show_only(self, names: Sequence[str]) -> None:
+        """Hide the settings that mean nothing beside what is chosen."""
+        for name, row in self._rows.items():
+            if row.display is not (name in names):
+                row.display = name in names
 
     @on(LineInput.Changed)
     def _typed(self, event: LineInput.Changed) -> None:
@@ -143,6 +148,11 @@ def _editor(field: SpecField, value: object) -> Widget:
     if field.kind == "choice":
         return Choice(field.choices, str(value), id=f"field-{field.name}")
     return LineInput(str(value or ""), id=f"field-{field.name}")
+
+
+def _wrong(field: SpecField, wrong: str) -> Content:
+    """What is wrong, then the help: whoever has not typed anything yet needs that most."""
+    return paint.words(("! ", paint.BAD), paint.line(wrong, 200, paint.BAD), ": ", _help(field))
 
 
 def _help(field: SpecField) -> Content:

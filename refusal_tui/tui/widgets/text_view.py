@@ -38,6 +38,15 @@ class TextView(PaintedView, can_focus=True):
     def content(self) -> Content:
         return self._content
 
+    @property
+    def line_count(self) -> int:
+        """Lines of the text at the view's width."""
+        return len(self._lines)
+
+    def shows(self, offset: int) -> bool:
+        """Whether a character is in view."""
+        return 0 <= self._lines.at(offset) - self.scroll_offset.y < self.size.height
+
     def show(self, content: Content, *, keep_place: bool = False) -> None:
         """Show another text from its top, or from where the reader is."""
         if content.is_same(self._content):
@@ -45,13 +54,14 @@ class TextView(PaintedView, can_focus=True):
         self._content = content
         self._wrap()
         if not keep_place:
-            self.scroll_to(y=0, animate=False)
+            self.scroll_to(y=0, animate=False, immediate=True)  # one paint, not two
         self.refresh()
 
     def go_to(self, offset: int) -> None:
         """Bring a character into view, a third from the top."""
         line = self._lines.at(offset)
-        self.scroll_to(y=max(line - self.size.height // 3, 0), animate=False)
+        # force: a text that was shown just now has no scrollbar yet
+        self.scroll_to(y=max(line - self.size.height // 3, 0), animate=False, force=True, immediate=True)
 
     def _wrap(self) -> None:
         self._wrapped_at = self.scrollable_content_region.width

@@ -1,0 +1,215 @@
+"""How do prompts go through the model? In padded batches that fit the memory, many candidates per forward pass."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from refusal_tui.direction.anatomy import Anatomy, Mode, padded_inputs
+from refusal_tui.direction.batches import Batch, make_batch, plan
+from refusal_tui.direction.blocks import device_of
+from refusal_tui.direction.intervene import Rows, intervene, recorded, start_from
+from refusal_tui.errors import UnavailableError
+from refusal_tui.llm.local import out_of_memory
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_TOKENS = {"cpu": 2048, "mps": 8192}  # on CPUs larger passes only fall out of the cache (measured)
+_MOST_TOKENS = 65_536
+# Of one token: activations of a block, and its share of the last token's logits in float64. Generous guesses.
+_BYTES_PER_WIDTH, _BYTES_PER_WORD = 48, 2
+_OVERHEAD_SECONDS = 250e-6  # of one block, in a pass of any size
+_FLOPS = {"cpu": 2e10, "mps": 3e12, "cuda": 3e14}
+_CACHE_BYTES = 4 * 2**30
+
+
+@dataclass(slots=True)
+class Baseline:
+    """A set of prompts and what the unchanged model makes of it.
+
+    logits: [prompts, vocabulary] of the first token of the answer, float32 on the CPU. streams: for each prompt the
+    input of every block [blocks, tokens, width]; None where they are not kept. ends: the same at the last tokens
+    [prompts, positions, blocks, width]; None where they are not wanted.
+    """
+
+    encoded: Sequence[Sequence[int]]
+    logits: Tensor
+    streams: list[Tensor] | None = None
+    ends: Tensor | None = None
+
+    def only(self, places: Sequence[int]) -> Baseline:
+        """The same for some of the prompts, in that order."""
+        rows = list(places)
+        return Baseline(
+            [self.encoded[row] for row in rows],
+            self.logits[rows],
+            None if self.streams is None else [self.streams[row] for row in rows],
+            None if self.ends is None else self.ends[rows],
+        )
+
+
+class Passes:
+    """Runs one model. `tokens_per_pass` shrinks when the memory is full; `count`, `tokens` and `block_tokens`
+    (tokens times the blocks they went through) say what was spent."""
+
+    def __init__(
+        self,
+        model: Any,
+        anatomy: Anatomy,
+        mode: Mode = "exact",
+        *,
+        pad_token: int = 0,
+        tokens_per_pass: int | None = None,
+    ) -> None:
+        self.model, self.anatomy = model, anatomy
+        self.points = anatomy.points(mode)
+        self.device = device_of(model)
+        self.tokens_per_pass = tokens_per_pass or _fitting_tokens(self.device, anatomy)
+        self.count = 0
+        self.tokens = 0
+        self.block_tokens = 0
+        self._pad_token = pad_token
+        weights = sum(p.numel() for block in anatomy.blocks.modules for p in block.parameters())
+        seconds = _OVERHEAD_SECONDS * anatomy.n_layers
+        self._pass_cost = seconds * _FLOPS.get(self.device.type, 1e13) / (2 * max(weights, 1))
+
+    def logits(
+        self, batch: Batch, *, copies: int = 1, rows: Rows | None = None, start: tuple[int, Tensor] | None = None
+    ) -> Tensor:
+        """[copies * rows, vocabulary] of the first token of the answers; the batch is repeated as a whole.
+
+        start: (block, its input [rows of the batch, tokens, width]): the blocks below are not run.
+        """
+        import torch
+
+        ids, mask = (part.repeat(copies, 1).to(self.device) for part in (batch.ids, batch.mask))
+        inputs: dict[str, Any] = padded_inputs(self.anatomy.padding, ids, mask)
+        if self.anatomy.keeps_last:
+            inputs["logits_to_keep"] = 1  # all logits of all tokens would be most of the memory
+        with ExitStack() as stack:
+            stack.enter_context(torch.inference_mode())
+            if start is not None:
+                layer, hidden = start
+                hidden = hidden.repeat(copies, 1, 1)
+                stack.enter_context(start_from(self.points.blocks, self.anatomy.returns, layer, hidden))
+            if rows is not None:
+                stack.enter_context(intervene(self.points, rows))
+            logits: Tensor = self.model(**inputs, use_cache=False).logits[:, -1]
+        self.count += 1
+        self.tokens += ids.numel()
+        self.block_tokens += ids.numel() * (self.anatomy.n_layers - (start[0] if start else 0))
+        return logits
+
+    def generate(self, batch: Batch, *, copies: int, rows: Rows, max_new_tokens: int) -> Tensor:
+        """[copies * rows, new tokens] ids of greedy answers; what follows the end of an answer is padding."""
+        import torch
+
+        ids, mask = (part.repeat(copies, 1).to(self.device) for part in (batch.ids, batch.mask))
+        greedy = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+        with torch.inference_mode(), intervene(self.points, rows):
+            found = self.model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=max_new_tokens,
+                pad_token_id=self._pad_token,
+                **greedy,
+            )
+        answers: Tensor = found[:, ids.shape[1] :]
+        return answers
+
+    def baseline(
+        self, encoded: Sequence[Sequence[int]], *, positions: int | None = None, streams: bool = False
+    ) -> Baseline:
+        """One pass over every prompt that gives the first token's logits and, as asked, what enters the blocks."""
+        import torch
+
+        logits = torch.empty(len(encoded), self.anatomy.vocabulary)
+        kept: list[Any] = [None] * len(encoded)
+        ends: Tensor | None = None
+        if streams:
+            streams = self._fit_into_cache(encoded)
+
+        def work(batch: Batch, _: range) -> None:
+            nonlocal ends
+            with recorded(self.points.blocks, None if streams else positions or 1) as inputs:
+                found = self.logits(batch)
+            logits[list(batch.rows)] = found.float().cpu()
+            stack = torch.stack([inputs[layer].cpu() for layer in range(self.anatomy.n_layers)], dim=1)
+            if positions is not None:  # [rows, blocks, tokens, width] -> [rows, positions, blocks, width]
+                if ends is None:
+                    shape = (len(encoded), positions, self.anatomy.n_layers, self.anatomy.width)
+                    ends = torch.empty(shape, dtype=stack.dtype)
+                ends[list(batch.rows)] = stack[:, :, -positions:].transpose(1, 2)
+            if streams:
+                for place, row in enumerate(batch.rows):
+                    kept[row] = stack[place, :, -len(encoded[row]) :].clone()
+
+        self.each(encoded, 1, work)
+        return Baseline(encoded, logits, kept if streams else None, ends)
+
+    def each(self, encoded: Sequence[Sequence[int]], count: int, work: Callable[[Batch, range], None]) -> None:
+        """Call `work(batch, candidates)` until all `count` candidates have seen all prompts.
+
+        A call that does not fit the memory is made again in halves, and so are the following ones. Raises
+        UnavailableError when one prompt with one candidate does not fit.
+        """
+        lengths = [len(row) for row in encoded]
+        pad = self.anatomy.padding != "none"
+        batches = plan(lengths, pass_cost=self._pass_cost, most_tokens=self.tokens_per_pass, pad=pad)
+        todo = [(make_batch(encoded, rows, self._pad_token), range(count)) for rows in reversed(batches)]
+        while todo:
+            batch, part = todo.pop()
+            fitting = max(1, self.tokens_per_pass // batch.tokens)
+            if len(part) > fitting:
+                todo.append((batch, part[fitting:]))
+                part = part[:fitting]
+            try:
+                work(batch, part)
+            except Exception as error:
+                if not out_of_memory(error):
+                    raise
+                if len(part) == len(batch.rows) == 1:
+                    raise UnavailableError(
+                        "The device does not have the memory for one prompt of this model.",
+                        "Use a smaller model or --dtype bfloat16, leave out very long prompts, or use --device cpu.",
+                    ) from error
+                self.tokens_per_pass = max(1, batch.tokens * len(part) // 2)
+                _free_memory()
+                if len(part) > 1:
+                    middle = len(part) // 2
+                    todo += [(batch, part[middle:]), (batch, part[:middle])]
+                else:
+                    todo += [(half, part) for half in reversed(batch.halves())]
+
+    def candidates_at_once(self, encoded: Sequence[Sequence[int]]) -> int:
+        """How many candidates are worth measuring together over a set of prompts."""
+        return max(1, self.tokens_per_pass // max(1, sum(map(len, encoded))))
+
+    def _fit_into_cache(self, encoded: Sequence[Sequence[int]]) -> bool:
+        tokens = sum(map(len, encoded))
+        size = next(self.model.parameters()).element_size()
+        needed = tokens * self.anatomy.n_layers * self.anatomy.width * size
+        return self.anatomy.starts_midway and needed <= _CACHE_BYTES
+
+
+def _fitting_tokens(device: Any, anatomy: Anatomy) -> int:
+    """How many tokens one pass may hold, from the device's free memory; wrong guesses are halved as they fail."""
+    import torch
+
+    if device.type != "cuda":
+        return _TOKENS.get(device.type, _TOKENS["cpu"])
+    free, _ = torch.cuda.mem_get_info(device)
+    per_token = anatomy.width * _BYTES_PER_WIDTH + anatomy.vocabulary * _BYTES_PER_WORD
+    return int(max(512, min(_MOST_TOKENS, free / 2 / per_token)))
+
+
+def _free_memory() -> None:
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,1 @@
+"""Labels by people: queues, sampling, what is asked, guidelines."""

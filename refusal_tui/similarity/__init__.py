@@ -1,0 +1,1 @@
+"""Which texts are the same, or nearly?"""
