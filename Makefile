@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 XDIST ?= -n 2
 
-.PHONY: help demo install dev test test-fast test-nightly lint fmt bench bench-llm screenshots snapshots train-offline-judge clean
+.PHONY: help demo install dev test test-fast test-nightly lint fmt bench bench-llm bench-direction screenshots snapshots train-offline-judge clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,9 @@ fmt: $(VENV)/.installed-dev ## format the code
 
 bench: $(VENV)/.installed-dev ## measure; prints the tables of docs/benchmarks.md
 	$(BIN)/python -m benchmarks --write
+
+bench-direction: $(VENV)/.installed-dev ## a direction search beside the published procedure (ten minutes)
+	$(BIN)/python -m benchmarks --write direction
 
 bench-llm: $(VENV)/.installed-dev ## the same for language-model jobs (an hour; BENCH_PEERS=1 adds other tools)
 	$(BIN)/python -m benchmarks --write llm llm-memory

@@ -1,6 +1,6 @@
 """Measure and print the tables of docs/benchmarks.md.
 
-    python -m benchmarks                     everything but llm and llm-memory (about ten minutes on two cores)
+    python -m benchmarks                     everything but llm, llm-memory, direction (ten minutes on two cores)
     python -m benchmarks startup wire        some of it
     python -m benchmarks llm llm-memory      jobs that ask language models (about an hour); BENCH_PEERS=1 measures other
                                              tools beside them, in environments of their own
@@ -42,7 +42,7 @@ def main() -> None:
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)} (default: all but llm)"
+        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)} (default: all but llm and direction)"
     )
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")

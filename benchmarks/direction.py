@@ -60,8 +60,8 @@ def run(quick: bool = False) -> list[Figure]:
 
 def measure(size: Size) -> list[Figure]:
     work = _work(size)
-    candidates = naive.mean_differences(work.model, *work.parts[:2], range(-POSITIONS, 0), 0)
     begun = time.perf_counter()
+    candidates = naive.mean_differences(work.model, *work.parts[:2], range(-POSITIONS, 0), 0)
     peer = naive.whole_grid(work.model, candidates, *work.parts[2:], work.tokens, 0)
     naive_seconds = time.perf_counter() - begun
     grid = {Cell(*cell): Scores(*row) for cell, row in peer.items()}

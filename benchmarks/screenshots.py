@@ -22,6 +22,7 @@ from unittest import mock
 from textual.pilot import Pilot
 
 from benchmarks.engine import claim, run_here
+from benchmarks.night import add_night
 from refusal_tui.cli.demo import LABELLED, LIVE_ROWS_PER_SECOND, SAMPLES, sample_folder
 from refusal_tui.ingest.job import ImportJob
 from refusal_tui.ingest.spec import ImportSpec
@@ -123,6 +124,18 @@ async def take(workspace: Workspace, folder: Path) -> None:
         await _save(pilot, folder, "review-card")
 
 
+async def take_night(workspace: Workspace, folder: Path, labelled: int, cleaned: int) -> None:
+    """judge-job and clean-review, as SVG: jobs that ask a language model (`benchmarks/night.py`)."""
+    app = RefusalApp(workspace, clock=lambda: NOW, start="home", gpu_line=lambda: "")
+    async with app.run_test(size=SIZE) as pilot:
+        app.push("job", job_id=labelled)
+        await _settle(pilot)
+        app.store_changed()  # the next look: a running job shows its details then
+        await _save(pilot, folder, "judge-job")
+        app.push("clean_review", job_id=cleaned)
+        await _save(pilot, folder, "clean-review")
+
+
 def _telling(workspace: Workspace, ids: array[int]) -> int:
     """The index of the first row that a person has labelled, too."""
     with closing(workspace.open()) as connection:
@@ -149,8 +162,10 @@ def main(arguments: Sequence[str]) -> None:
     folder = Path(arguments[0]) if arguments else Path("docs/images")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        asyncio.run(take(demo_workspace(Path(scratch) / "demo"), folder))
-    sys.stdout.write(f"{folder}: home, browse, dossier, job, new-job, review-card\n")
+        workspace = demo_workspace(Path(scratch) / "demo")
+        asyncio.run(take(workspace, folder))
+        asyncio.run(take_night(workspace, folder, *add_night(workspace, NOW)))
+    sys.stdout.write(f"{folder}: home, browse, dossier, job, new-job, review-card, judge-job, clean-review\n")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from refusal_tui.cli.common import Session, emit, emit_json, emit_table, json_option, pass_session
+from refusal_tui.cli.common import Session, emit, emit_json, emit_table, json_option, line_width, pass_session
 from refusal_tui.errors import InputError
 
+_WIDE = 100  # columns
 MOST_MATRICES = 3  # of a head; more are asked for by name
 
 
@@ -40,9 +41,9 @@ def agreement(
         return
     for number, one in enumerate(report):
         emit(("\n" if number else "") + f"{one.head}  ({', '.join(one.labels)})")
-        names, lines = text.pair_lines(one)
+        names, lines = text.pair_lines(one, narrow=line_width() < _WIDE)
         if lines:
-            emit_table(names, lines, cut=44, whole=names[3:])
+            emit_table(names, lines, cut=44, whole=names[2:])
         for pair in one.pairs if len(one.pairs) <= MOST_MATRICES else ():
             emit("")
             names, lines = text.class_lines(one, pair)

@@ -14,9 +14,17 @@ from refusal_tui.cli.watch import asking_record, duration, job_record, wait_for_
 from refusal_tui.errors import RefusalTuiError
 from refusal_tui.jobs import control
 from refusal_tui.jobs.progress import active_seconds, progress_of
-from refusal_tui.jobs.registry import job_kind
+from refusal_tui.jobs.registry import job_kind, unit_of
 from refusal_tui.jobs.spec import command_line, load_spec
-from refusal_tui.jobs.standing import Standing, cost_words, money, places_words, requests_words, tokens_words
+from refusal_tui.jobs.standing import (
+    Standing,
+    cost_words,
+    money,
+    places_words,
+    raise_command,
+    requests_words,
+    tokens_words,
+)
 from refusal_tui.jobs.waiting import why_waiting
 from refusal_tui.store.answers import latest_answers
 from refusal_tui.store.artifacts import list_artifacts
@@ -98,7 +106,7 @@ def _describe(session: Session, connection: sqlite3.Connection, job: Job) -> Non
     if waits:
         emit(f"  {waits}")
     total = "" if progress.goal is None else f" of {progress.goal:,}"
-    rate = f", {progress.rate:,.1f} rows/s" if progress.rate else ""
+    rate = f", {progress.rate:,.1f} {unit_of(job)}/s" if progress.rate else ""
     left = f", {duration(progress.eta)} left" if progress.eta is not None else ""
     done = job.step or f"done {progress.done:,}{total}{rate}"
     emit(f"  {done}, {duration(seconds)} at work{left}")
@@ -119,6 +127,8 @@ def _describe(session: Session, connection: sqlite3.Connection, job: Job) -> Non
                 emit(f"    {server.endpoint}  {server.sent:,} sent, {failed:,} failed, {tokens:,} tokens, {price}  "
                      f"{server.base_url}")  # fmt: skip
     emit(f"  {_command_of(job)}")
+    if raise_command(job):
+        emit(f"  raise the budget and go on: {raise_command(job)}")
     for group in trouble(connection, job.id):
         emit(f"  {group.count:,} {group.state} ({group.error_class}): {group.example}")
         emit(f"    try them again: refusal-tui jobs retry {job.id} --class {group.error_class}")

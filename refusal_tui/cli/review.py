@@ -184,7 +184,8 @@ def next(session: Session, queue: str, annotator: str | None, as_json: bool) -> 
         emit(f"{asked.name}: {asked.text}\n  " + ", ".join(f"{o.word} ({o.key})" for o in asked.options))
     example = [f"{asked.name}={asked.options[0].word}" for asked in sheet.asked]
     value = sheet.asked[0].options[0].word if len(example) == 1 else " ".join(example)
-    say(f"Answer: refusal-tui review answer {shlex.quote(it.name)} {card.item.position} {value}")
+    as_whom = f" --annotator {who.removeprefix('human:')}" if annotator else ""
+    say(f"Answer: refusal-tui review answer {shlex.quote(it.name)} {card.item.position} {value}{as_whom}")
 
 
 def _sheet(connection: sqlite3.Connection, queue: Queue) -> Sheet:

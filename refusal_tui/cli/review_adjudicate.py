@@ -138,7 +138,8 @@ def settle(
                 emit(f"card {item.position} of {it.name} ({item.stratum})\n\nPROMPT\n{shown.row.prompt}\n\n"
                      f"RESPONSE\n{shown.row.response or '—'}\n")  # fmt: skip
                 _print_candidates(voices)
-                say(f"Settle it: refusal-tui review settle {shlex.quote(it.name)} {item.position} 1")
+                what = "1" if voices else sheet.asked[0].options[0].word
+                say(f"Settle it: refusal-tui review settle {shlex.quote(it.name)} {item.position} {what}")
             return
         answer = what_holds(sheet, voices, holds)
         place = Place(it, item.position, who)
@@ -157,14 +158,21 @@ def settle(
 def _print_candidates(voices: tuple[Voice, ...]) -> None:
     from refusal_tui.review.adjudication import candidates
 
+    if not voices:
+        emit("Nobody's label of this row is known here: give one.")
+        return
     lines = [
         [number if first else "", one.value if first else "", voice.name,
-         ("assisted" if voice.seen_judge else "blind") if voice.human else f"{voice.probability or 0:.2f}",
+         ("assisted" if voice.seen_judge else "blind") if voice.human else _sure(voice),
          voice.reason or ""]
         for number, one in enumerate(candidates(voices), 1)
         for first, voice in ((n == 0, v) for n, v in enumerate(one.voices))
     ]  # fmt: skip
     emit_table(["", "label", "by", "sure", "because"], lines)
+
+
+def _sure(voice: Voice) -> str:
+    return "" if voice.probability is None else f"{voice.probability:.2f}"
 
 
 def _sheet(connection: sqlite3.Connection, queue: Queue) -> Sheet:

@@ -93,6 +93,7 @@ def _subject(context: ComputeContext, spec: DirectionSpec) -> _Subject:
     model, tokenizer = load(spec.model, dtype=spec.dtype, device=spec.device)
     texts = [prompt.text for part in PARTS[:2] for prompt in drawn[part]]
     template = read_template(tokenizer, spec.system, texts)
+    save_json(context.folder / "template.json", template.facts())  # a screen shows it long before there is a card
     encoded = {part: [template.encode(prompt.text) for prompt in prompts] for part, prompts in drawn.items()}
     passes = _passes(context, model, tokenizer, encoded["harmful_train"], spec)
     return _Subject(passes, tokenizer, template, drawn, encoded)

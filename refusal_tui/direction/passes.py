@@ -24,6 +24,7 @@ _MOST_TOKENS = 65_536
 _BYTES_PER_WIDTH, _BYTES_PER_WORD = 48, 2
 _OVERHEAD_SECONDS = 250e-6  # of one block, in a pass of any size
 _FLOPS = {"cpu": 2e10, "mps": 3e12, "cuda": 3e14}
+_READING = {"cpu": 60, "mps": 100, "cuda": 200}  # tokens computed in the time in which the weights are read
 _CACHE_BYTES = 4 * 2**30
 
 
@@ -73,9 +74,7 @@ class Passes:
         self.tokens = 0
         self.block_tokens = 0
         self._pad_token = pad_token
-        weights = sum(p.numel() for block in anatomy.blocks.modules for p in block.parameters())
-        seconds = _OVERHEAD_SECONDS * anatomy.n_layers
-        self._pass_cost = seconds * _FLOPS.get(self.device.type, 1e13) / (2 * max(weights, 1))
+        self._pass_cost = _pass_cost(anatomy, self.device.type)
 
     def logits(
         self, batch: Batch, *, copies: int = 1, rows: Rows | None = None, start: tuple[int, Tensor] | None = None
@@ -194,6 +193,13 @@ class Passes:
         size = next(self.model.parameters()).element_size()
         needed = tokens * self.anatomy.n_layers * self.anatomy.width * size
         return self.anatomy.starts_midway and needed <= _CACHE_BYTES
+
+
+def _pass_cost(anatomy: Anatomy, device: str) -> float:
+    """What one more pass costs, in tokens: launching every block, reading all weights and the output layer again."""
+    weights = max(1, sum(p.numel() for block in anatomy.blocks.modules for p in block.parameters()))
+    launching = _OVERHEAD_SECONDS * anatomy.n_layers * _FLOPS.get(device, 1e13) / (2 * weights)
+    return launching + _READING.get(device, 100) * (1 + anatomy.vocabulary * anatomy.width / weights)
 
 
 def _fitting_tokens(device: Any, anatomy: Anatomy) -> int:

@@ -35,6 +35,7 @@ from refusal_tui.errors import InputError
 THRESHOLDS = (0.01, 0.03, 0.1, 0.3, 1.0, math.inf)
 _FILES = ("template.json", "first_tokens.json", "extraction.json", "prompts.json", "evidence.json", CARD)
 _CELLS = "cells.jsonl"
+_Mark = tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,8 @@ class ReportReader:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._seen: tuple[object, ...] | None = None
+        self._seen: tuple[_Mark, ...] | None = None
+        self._files: dict[str, tuple[_Mark, Any]] = {}
         self._report = Report()
         self._offset = 0
         self._values: dict[tuple[Cell, Score], tuple[float, ...]] = {}
@@ -212,10 +214,11 @@ class ReportReader:
         }  # fmt: skip
 
     def _json(self, name: str) -> Any:
-        try:
-            return json.loads((self._folder / name).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
+        path = self._folder / name
+        mark = _mark(path)
+        if name not in self._files or self._files[name][0] != mark:
+            self._files[name] = mark, None if mark is None else json.loads(path.read_text(encoding="utf-8"))
+        return self._files[name][1]
 
 
 def read_report(folder: Path) -> Report:
@@ -223,7 +226,8 @@ def read_report(folder: Path) -> Report:
     return ReportReader(folder).read()
 
 
-def _mark(path: Path) -> tuple[int, int] | None:
+def _mark(path: Path) -> _Mark:
+    """Time of the last change and size; None where there is no file."""
     try:
         found = path.stat()
     except FileNotFoundError:

@@ -19,29 +19,23 @@ class DirectionSpec(JobSpec):
 
     VERSION: ClassVar[int] = 1
 
-    model: str = Field(description="a folder with a chat model, or its name on the Hugging Face hub")
-    harmful: str = Field(
-        description="prompts that the model should refuse: a selection, or a .txt, .json or .jsonl file"
-    )
-    harmless: str = Field(description="prompts that it should answer: a selection, or a .txt, .json or .jsonl file")
-    n_train: int = Field(128, ge=2, le=4096, description="prompts of each kind that the direction is made of")
-    n_val: int = Field(32, ge=2, le=1024, description="prompts of each kind that the candidates are scored with")
-    seed: int = Field(42, ge=0, description="for the draw of prompts and of control vectors")
+    model: str = Field(description="folder of a chat model, or its name on the Hugging Face hub")
+    harmful: str = Field(description="prompts to be refused: a selection, or a .txt, .json or .jsonl file")
+    harmless: str = Field(description="prompts to be answered: a selection, or a .txt, .json or .jsonl file")
+    n_train: int = Field(128, ge=2, le=4096, description="prompts of each kind to make it of")
+    n_val: int = Field(32, ge=2, le=1024, description="prompts of each kind to score with")
+    seed: int = Field(42, ge=0, description="of the draw of prompts, and of the control vectors")
     mode: Literal["exact", "reference"] = Field(
-        "exact", description="exact: project out of all that writes to the stream; reference: the published hook points"
+        "exact", description="exact: out of all that writes to the stream; reference: the published hook points"
     )
     system: str = Field("none", description="system prompt: none, default (the template's own) or a text")
-    skip_filter: bool = Field(False, description="keep prompts that the model does not treat as their set says")
-    refusal_tokens: str = Field(
-        "", description="words that refusals begin with, comma-separated; empty: read from the model's first tokens"
-    )
+    skip_filter: bool = Field(False, description="keep prompts that it treats unlike their set")
+    refusal_tokens: str = Field("", description="words that refusals begin with, comma-separated (I,As); empty: found")
     fill: Literal["all", "useful", "none"] = Field(
-        "all", description="what to measure of the grid when the choice is made: all, all that could win, or nothing"
+        "all", description="after the choice: measure all, useful (what could win), or none of the rest"
     )
-    answers: str = Field(
-        "", description="name of a new dataset for the model's answers with and without the direction; empty: none"
-    )
-    answer_tokens: int = Field(128, ge=1, le=4096, description="how long such an answer may be")
+    answers: str = Field("", description="a new dataset of its answers with and without the direction; empty: none")
+    answer_tokens: int = Field(128, ge=1, le=4096, description="how long an answer may be, in tokens")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="number format of the weights")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
 

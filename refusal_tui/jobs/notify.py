@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from refusal_tui.errors import RefusalTuiError, WorkspaceError
+from refusal_tui.jobs.registry import unit_of
 from refusal_tui.llm.keys import known_keys
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.events import add_event
@@ -79,12 +80,15 @@ def end_words(job: Job) -> str:
     """One sentence without any text of a row.
 
     >>> from types import SimpleNamespace
-    >>> end_words(SimpleNamespace(id=3, kind="label", state=JobState.DONE, n_ok=90, n_failed=8, n_unparsable=2))
+    >>> ends = {"state": JobState.DONE, "n_failed": 0, "n_unparsable": 0}
+    >>> end_words(SimpleNamespace(id=3, kind="label", n_ok=90, units=1, **ends | {"n_failed": 10}))
     'Job 3 (label) is done: 90 rows ok, 10 not.'
+    >>> end_words(SimpleNamespace(id=4, kind="clean", n_ok=110, units=11, **ends))
+    'Job 4 (clean) is done: 110 steps ok.'
     """
     bad = job.n_failed + job.n_unparsable
-    rows = f": {job.n_ok:,} rows ok" + (f", {bad:,} not" if bad else "") if job.n_ok or bad else ""
-    return f"Job {job.id} ({job.kind}) is {job.state.value}{rows}."
+    said = f": {job.n_ok:,} {unit_of(job)} ok" + (f", {bad:,} not" if bad else "") if job.n_ok or bad else ""
+    return f"Job {job.id} ({job.kind}) is {job.state.value}{said}."
 
 
 def end_record(connection: sqlite3.Connection, workspace: Workspace, job: Job) -> dict[str, Any]:

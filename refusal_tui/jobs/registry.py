@@ -11,6 +11,7 @@ from refusal_tui.errors import UsageError
 
 if TYPE_CHECKING:
     from refusal_tui.jobs.spec import JobSpec
+    from refusal_tui.store.jobs import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class JobKind:
 
     mode "rows": a RowJob, one durable outcome per item. mode "compute": a ComputeJob with its own checkpoints.
     `selects`: the job takes a selection of items, frozen when it is created.
+    `unit`: what is counted where each row has several outcomes (`Job.units`).
     """
 
     name: str
@@ -46,6 +48,7 @@ class JobKind:
     lane: Lane
     mode: Literal["rows", "compute"]
     selects: bool
+    unit: str = "steps"
 
     def spec_type(self) -> type[JobSpec]:
         return load(self.spec)  # type: ignore[no-any-return]
@@ -73,6 +76,7 @@ KINDS: Mapping[str, JobKind] = {
             CPU,
             "rows",
             selects=True,
+            unit="votes",
         ),
         JobKind(
             "prompts",
@@ -93,6 +97,7 @@ KINDS: Mapping[str, JobKind] = {
             FREE,
             "rows",
             selects=True,
+            unit="answers",
         ),
         JobKind(
             "clean",
@@ -105,6 +110,17 @@ KINDS: Mapping[str, JobKind] = {
             selects=True,
         ),
         JobKind(
+            "train-classifier",
+            "Train a classifier",
+            "Teach an encoder the labels of the selection, people's before judges', and measure it on rows held out.",
+            "refusal_tui.classify.spec:TrainClassifierSpec",
+            "refusal_tui.classify.job:TrainClassifierJob",
+            GPU,
+            "compute",
+            selects=True,
+            unit="steps",
+        ),
+        JobKind(
             "direction",
             "Find a refusal direction",
             "Find the direction of a local chat model along which it refuses, with the evidence for it.",
@@ -113,6 +129,16 @@ KINDS: Mapping[str, JobKind] = {
             GPU,
             "compute",
             selects=False,
+        ),
+        JobKind(
+            "audit",
+            "Audit labels",
+            "Look for duplicates, leaks, personal data, thin classes and labels that cannot be trusted.",
+            "refusal_tui.audit.spec:AuditSpec",
+            "refusal_tui.audit.job:AuditJob",
+            CPU,
+            "compute",
+            selects=True,
         ),
         JobKind(
             "export",
@@ -126,6 +152,13 @@ KINDS: Mapping[str, JobKind] = {
         ),
     )
 }
+
+
+def unit_of(job: Job) -> str:
+    """What the counts of `job` are counts of: rows, or what each row has several of."""
+    if job.units == 1:
+        return "rows"
+    return KINDS[job.kind].unit if job.kind in KINDS else "steps"
 
 
 def job_kind(name: str) -> JobKind:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from refusal_tui.errors import JobError, RefusalTuiError
+from refusal_tui.jobs.registry import unit_of
 from refusal_tui.jobs.spill import spill_path, unspill
 from refusal_tui.jobs.stop import StopFlag, StopReason
 from refusal_tui.jobs.writer import BACKLOG_ROWS, GROUP_ROWS, Positions, SideRows, Writer, store_group
@@ -147,8 +148,9 @@ def _ended(job: Job, stop: StopFlag, pause_note: str) -> tuple[JobState, str]:
     if stop.reason is StopReason.FENCED:
         raise FencedError(job.id)
     if job.total is not None and job.finished_rows >= job.total:
-        note = f"{job.n_failed + job.n_unparsable} rows failed" if job.n_failed + job.n_unparsable else ""
-        return JobState.DONE, note
+        bad = job.n_failed + job.n_unparsable
+        unit = unit_of(job) if bad != 1 else unit_of(job).removesuffix("s")
+        return JobState.DONE, f"{bad} {unit} failed" if bad else ""
     if stop.reason is not None:
         return stop.reason.state, "stopped by SIGTERM" if stop.reason is StopReason.TERMINATE else pause_note
     if job.row_limit is not None:
@@ -178,7 +180,7 @@ def _hopeless(job: Job, tally: _Tally) -> str | None:
         return None
     refused = [message for (error_class, message) in tally.errors if error_class == ErrorClass.AUTH.value]
     if refused:
-        return f"The credentials were refused: {refused[0]}"
+        return f"The end point refuses the key: {refused[0]}"
     (error_class, message), count = tally.errors.most_common(1)[0]
     enough = min(EARLY_STOP_ROWS, job.goal or EARLY_STOP_ROWS)  # outcomes
     if tally.ok == 0 and failed >= enough:

@@ -133,7 +133,7 @@ class SpecError(UsageError):
     def __init__(self, fields: Mapping[str, str]) -> None:
         self.fields = dict(fields)
         text = "; ".join(f"--{name.replace('_', '-')} {what}" for name, what in fields.items())
-        super().__init__(f"These settings cannot be used: {text}.", "Correct them and start again.")
+        super().__init__(f"These settings cannot be used: {text.rstrip('.')}.", "Correct them and start again.")
 
 
 class MissingInput(SpecError):

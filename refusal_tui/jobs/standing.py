@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from refusal_tui.store.jobs import Job
+from refusal_tui.store.jobs import Job, JobState
 from refusal_tui.store.requests import Live, Usage
 
 
@@ -79,8 +79,16 @@ def cost_words(standing: Standing) -> str:
         said = [f"{money(usage.usd)} so far"]
         said += [f"about {money(standing.projected_usd)} at the end"] if standing.projected_usd is not None else []
     answers = f"{usage.unpriced:,} answer{'' if usage.unpriced == 1 else 's'}"
-    said += [f"{answers} of unknown cost"] if usage.unpriced else []
-    return ", ".join(said + budget)
+    unknown = [f"{answers} of unknown cost"] if usage.unpriced else []
+    return ", ".join(said + budget + unknown)
+
+
+def raise_command(job: Job) -> str:
+    """How a job goes on that a budget has stopped, `refusal-tui jobs resume 5 --set max-cost=…`; "" for any other."""
+    if job.state is not JobState.PAUSED or "budget" not in job.note:
+        return ""
+    name = "max-minutes" if "time budget" in job.note else "max-tokens" if " tokens" in job.note else "max-cost"
+    return f"refusal-tui jobs resume {job.id} --set {name}=…"
 
 
 def requests_words(standing: Standing) -> str:

@@ -36,6 +36,7 @@ from refusal_tui.store.workspace import Workspace
 from refusal_tui.text.mask import mask_secrets
 
 log = logging.getLogger("refusal_tui.worker")
+_CHATTY = ("httpx", "httpx2", "httpcore", "openai")  # a line per request: the ledger knows better, and a log has an end
 
 
 def run_job(workspace: Workspace, job_id: int) -> ExitCode:
@@ -150,6 +151,9 @@ def main(arguments: list[str]) -> int:
         level=os.environ.get("LOG_LEVEL", "INFO").upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    if logging.getLogger().level == logging.INFO:
+        for name in _CHATTY:
+            logging.getLogger(name).setLevel(logging.WARNING)
     try:
         return run_job(workspace, int(number))
     except FencedError as error:

@@ -17,6 +17,7 @@ from refusal_tui.judge.spec import LabelSpec
 from refusal_tui.judge.stance import Stance, contradictions, stance
 from refusal_tui.labels.constitution import Constitution
 from refusal_tui.labels.verdict import Verdict
+from refusal_tui.store.gold import COMPUTED
 from refusal_tui.store.jobs import Job
 from refusal_tui.store.labels import annotator_verdicts, job_verdicts
 from refusal_tui.store.metrics import metric_steps
@@ -41,8 +42,8 @@ def job_cards(connection: sqlite3.Connection, job: Job, *, gold: str | None = No
         raise InputError(f"Job {job.id} is no labelling job.", "See the jobs: refusal-tui jobs")
     if not job.finished_rows:
         raise InputError(f"Job {job.id} has no finished rows.", f"Look at it with: refusal-tui jobs show {job.id}")
-    humans = _human_labels(connection, job.id)
     right = None if gold is None else gold if gold.startswith("human:") else f"human:{gold}"
+    humans = _human_labels(connection, job.id, right)
     verdicts, about = _verdicts(connection, job.id)
     again = ORDER if spec.order_sample is not None else SECOND
     second = verdicts.get(annotator_of(spec.judge, spec.voters[0], again), {}) if spec.voters else {}
@@ -160,14 +161,18 @@ def _outcomes(connection: sqlite3.Connection, job_id: int, unit: Unit) -> Iterab
     )
 
 
-def _human_labels(connection: sqlite3.Connection, job_id: int) -> Mapping[int, Mapping[str, str]]:
-    """item -> annotator -> label; three classes where there are some, otherwise refusal or none."""
+def _human_labels(
+    connection: sqlite3.Connection, job_id: int, gold: str | None
+) -> Mapping[int, Mapping[str, str]]:  # fmt: skip
+    """item -> annotator -> label; three classes where there are some, otherwise refusal or none. What was computed from
+    people's labels is no person; it is here only where it is the gold that is asked for."""
     found: dict[int, dict[str, str]] = defaultdict(dict)
     rows = connection.execute(
-        """SELECT item_id, annotator, head, value FROM label
-           WHERE annotator GLOB 'human:*' AND head IN ('refusal3', 'response_refusal')
-             AND item_id IN (SELECT item_id FROM job_item WHERE job_id = ?)""",
-        (job_id,),
+        f"""SELECT item_id, annotator, head, value FROM label
+            WHERE annotator GLOB 'human:*' AND (NOT {COMPUTED} OR annotator IS ?)
+              AND head IN ('refusal3', 'response_refusal')
+              AND item_id IN (SELECT item_id FROM job_item WHERE job_id = ?)""",
+        (gold, job_id),
     )
     for item_id, annotator, head, value in rows:
         if head == "refusal3":

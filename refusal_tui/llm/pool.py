@@ -110,6 +110,7 @@ class Pool:
         self._wait = wait
         self._waiting = dict(waiting or {})
         self._stopped = asyncio.Event()
+        self._refused: CallFailure | None = None  # the key is wrong, or its quota used up: nobody is asked again
         timeout = float(options.get("timeout", DEFAULT_TIMEOUT))
         self._replicas = Replicas(
             [
@@ -238,6 +239,8 @@ class Pool:
         estimated = self._estimated_cost(request)
         try:
             self._check_stopped()
+            if self._refused is not None:
+                return self._refused
             self._check_budget(tokens, estimated)
             self.budget.begin(tokens, estimated)
             started = self.clock.wall()
@@ -250,6 +253,8 @@ class Pool:
         finally:
             self._replicas.release(replica)
         self._write_down(key, attempt, replica, identity, started, result)
+        if isinstance(result, CallFailure) and result.error_class is ErrorClass.AUTH:
+            self._refused = result
         return result
 
     async def _wait_for_rate(self, tokens: float) -> None:

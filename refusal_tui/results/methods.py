@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
+from refusal_tui.jobs.registry import unit_of
 from refusal_tui.store.methods import Asked, JobFacts, Requested, Studied
 
 _SHOWN = 6
@@ -78,7 +79,7 @@ def _outcome(facts: JobFacts) -> str:
     state = "finished" if job.state.value == "done" else f"is {job.state.value}"
     if job.total is None:
         return f"The job {state}."
-    said = f"The job {state} with {job.n_ok:,} of {job.total:,} rows answered"
+    said = f"The job {state} with {job.n_ok:,} of {job.total:,} {unit_of(job)} answered"
     if facts.errors:
         said += "; without a result: " + ", ".join(f"{count:,} {name}" for name, count in facts.errors)
     return said + "."

@@ -145,8 +145,11 @@ def short_name(annotator: str) -> str:
     return name if side == "human" else f"{name} ({side})"
 
 
-def pair_lines(one: HeadAgreement) -> tuple[list[str], list[list[object]]]:
-    """Head and lines for a terminal: groups, pairs and the parts of each pair, everybody with themselves."""
+def pair_lines(one: HeadAgreement, *, narrow: bool = False) -> tuple[list[str], list[list[object]]]:
+    """Head and lines for a terminal: groups, pairs and the parts of each pair, everybody with themselves.
+
+    `narrow` leaves out how many prompts there are and the interval of the percentage, so that 80 cells hold the rest.
+    """
     head = ["", "rows", "prompts", "agree", "95 %", "kappa", "95 %", "alpha", "AC1"]
     lines: list[list[object]] = []
     for name, group in (("people together", one.people), ("everybody", one.everybody)):
@@ -156,6 +159,9 @@ def pair_lines(one: HeadAgreement) -> tuple[list[str], list[list[object]]]:
         lines.append(_line(f"{short_name(pair.one)} × {short_name(pair.other)}", pair.figures))
         lines += [_line(f"  {part.by} {part.value or '(not named)'}", part.figures) for part in pair.parts]
     lines += [_line(f"{short_name(alone.annotator)}, twice", alone.figures) for alone in one.alone]
+    if narrow:
+        shown = [0, 1, 3, 5, 6, 7, 8]
+        return [head[i] for i in shown], [[line[i] for i in shown] for line in lines]
     return head, lines
 
 

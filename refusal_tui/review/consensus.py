@@ -78,6 +78,7 @@ def consensus_of_people(
     voters = tuple(sorted({who for said in votes.values() for who in said}))
     settled = settled_rows(connection, head) & votes.keys()
     agreed, accuracy = _majority(votes) if method == "majority" else _dawid_skene(votes, voters)
+    even = votes.keys() - agreed.keys() - settled
     stands = {item_id: answer for item_id, answer in agreed.items() if item_id not in settled}
     annotator = f"human:{method}/{head}"
     constitution = constitution_in_force(connection)
@@ -92,9 +93,7 @@ def consensus_of_people(
     withdrawn = [Verdict(ItemId(i), annotator, head, f"{method}/1", {}, profile=profile) for i in sorted(gone)]
     new = _store(connection, annotator, verdicts)
     _store(connection, annotator, withdrawn)
-    return PeoplesConsensus(
-        annotator, voters, len(stands), new, len(withdrawn), len(votes) - len(agreed), len(settled), accuracy
-    )
+    return PeoplesConsensus(annotator, voters, len(stands), new, len(withdrawn), len(even), len(settled), accuracy)
 
 
 def _majority(votes: Votes) -> tuple[dict[int, Answer], dict[str, float]]:

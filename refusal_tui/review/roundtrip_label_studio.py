@@ -2,8 +2,9 @@
 
 The format is Label Studio's own (labelstud.io, "Label Studio JSON format of annotated tasks"): a list of tasks, each
 with `data` and `annotations`; an annotation has `result` (one entry per question: `from_name`, `to_name`, type
-`choices`, `value.choices`), `completed_by`, `lead_time` in seconds, `was_cancelled` (skipped) and `created_at`. What
-tells the row, its queue and its card travels in `data`, which Label Studio hands back untouched.
+`choices`, `value.choices`), `completed_by`, `lead_time` in seconds, `was_cancelled` (skipped) and `created_at`. A note
+(`textarea`, `value.text`) and a flag are parts of the interface, too. What tells the row, its queue and its card travels
+in `data`, which Label Studio hands back untouched.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ from refusal_tui.store.review_queues import Queue, get_queue
 from refusal_tui.store.review_work import CardState
 from refusal_tui.store.settings import constitution_in_force
 
+_NOTE, _FLAG, _FLAGGED = "note", "flag", "flagged"
+# Label Studio trims blanks and joins lines unless it is told not to; an annotator sees the text exactly as it is.
+_EXACT = "  <Style>.htx-text { white-space: pre-wrap; }</Style>"
+
 
 def tasks(
     connection: sqlite3.Connection, name: str, *, workspace: str, blank: bool = False, annotators: Sequence[str] = ()
@@ -43,7 +48,7 @@ def tasks(
 
 def interface(asked: Sheet) -> str:
     """The labelling interface (XML) for the questions of a queue: paste it into the project's settings."""
-    lines = ["<View>", '  <Header value="Prompt"/>', '  <Text name="prompt" value="$prompt"/>']
+    lines = ["<View>", _EXACT, '  <Header value="Prompt"/>', '  <Text name="prompt" value="$prompt"/>']
     lines += ['  <Header value="Response"/>', '  <Text name="response" value="$response"/>']
     for question in asked.asked:
         kind = "multiple" if question.several else "single"
@@ -54,6 +59,8 @@ def interface(asked: Sheet) -> str:
             for option in question.options
         ]
         lines.append("  </Choices>")
+    lines.append(f'  <Choices name="{_FLAG}" toName="response" choice="multiple"><Choice value="{_FLAGGED}"/></Choices>')
+    lines.append(f'  <TextArea name="{_NOTE}" toName="response" maxSubmissions="1" editable="true" placeholder="Note"/>')
     return "\n".join([*lines, "</View>", ""])
 
 
@@ -116,15 +123,21 @@ def _annotation(decision: Decision, asked: Sheet) -> dict[str, Any]:
         answer = None if decision.verdict is None else decision.verdict.answers.get(question.name)
         if answer is not None and answer.value is not None:
             choices = [option.word for option in question.options if option.key in question.chosen(answer.value)]
-            result.append({
-                "from_name": question.name, "to_name": "response", "type": "choices", "value": {"choices": choices}
-            })  # fmt: skip
+            result.append(_part(question.name, "choices", {"choices": choices}))
+    if decision.flagged:
+        result.append(_part(_FLAG, "choices", {"choices": [_FLAGGED]}))
+    if decision.note:
+        result.append(_part(_NOTE, "textarea", {"text": [decision.note]}))
     created = None if decision.created is None else datetime.fromtimestamp(decision.created, UTC).isoformat()
     return {
         "result": result, "was_cancelled": decision.state is CardState.SKIP, "ground_truth": False,
         "lead_time": decision.seconds, "created_at": created,
         "completed_by": {"email": decision.annotator.removeprefix("human:")},
     }  # fmt: skip
+
+
+def _part(name: str, kind: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    return {"from_name": name, "to_name": "response", "type": kind, "value": value}
 
 
 # --- reading -------------------------------------------------------------------------------------------------------
@@ -134,14 +147,16 @@ def _decisions(task: Mapping[str, Any], asked: Sheet) -> list[SentDecision]:
     data = task["data"]
     found = []
     for annotation in task.get("annotations") or ():
-        skipped = bool(annotation.get("was_cancelled"))
-        answers = {} if skipped else _answers(annotation.get("result") or (), asked)
-        if not answers and not skipped:
+        skipped, result = bool(annotation.get("was_cancelled")), annotation.get("result") or ()
+        answers = {} if skipped else _answers(result, asked)
+        flagged, note = _flag_and_note(result)
+        if not (answers or skipped or flagged or note):
             continue  # submitted without a choice
+        state = CardState.SKIP if skipped else CardState.LABEL if answers else CardState.OPEN
         decision = SentDecision(
-            int(data["card"]), str(data["content"]), _annotator(annotation.get("completed_by")),
-            CardState.SKIP if skipped else CardState.LABEL, answers, asked.question_set, asked.version,
-            False, False, None, annotation.get("lead_time"), _moment(annotation.get("created_at")),
+            int(data["card"]), str(data["content"]), _annotator(annotation.get("completed_by")), state, answers,
+            asked.question_set, asked.version, False, flagged, note, annotation.get("lead_time"),
+            _moment(annotation.get("created_at")),
         )  # fmt: skip
         check_decision(decision)
         found.append(decision)
@@ -156,6 +171,13 @@ def _answers(result: Sequence[Mapping[str, Any]], asked: Sheet) -> dict[str, Ans
         if part.get("type") == "choices" and part.get("from_name") in questions
     }
     return {name: given.get(name, Answer(None)) for name in questions} if given else {}
+
+
+def _flag_and_note(result: Sequence[Mapping[str, Any]]) -> tuple[bool, str | None]:
+    parts = {part.get("from_name"): part.get("value") or {} for part in result}
+    words = parts.get(_NOTE, {}).get("text") or []
+    text = "\n".join([words] if isinstance(words, str) else map(str, words)).strip()
+    return bool(parts.get(_FLAG, {}).get("choices")), text or None
 
 
 def _annotator(who: Any) -> str:

@@ -54,12 +54,16 @@ class Clusters:
         return dict(sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0])))
 
 
-def sketch(batches: Iterable[Sequence[str]]) -> Sketches:
-    """Shingles and band keys of all texts of the batches, in order. A batch of a few thousand texts is a good size."""
-    from rensa import RMinHash
+class Sketcher:
+    """Takes texts in portions, a few thousand at a time, and holds their shingles and band keys."""
 
-    parts, bands = [], [np.zeros((0, BANDS), np.uint64)]
-    for texts in batches:
+    def __init__(self) -> None:
+        self._parts: list[Shingles] = []
+        self._bands: list[NDArray[np.uint64]] = [np.zeros((0, BANDS), np.uint64)]
+
+    def add(self, texts: Sequence[str]) -> None:
+        from rensa import RMinHash
+
         part = shingles_of(texts)
         matrix = RMinHash.digest_matrix_from_flat_token_hashes(
             part.values.astype(np.uint64), part.starts.astype(np.uint64), BANDS * BAND_ROWS, _SEED
@@ -69,9 +73,20 @@ def sketch(batches: Iterable[Sequence[str]]) -> Sketches:
         for row in range(BAND_ROWS):
             keys = (keys ^ digests[:, :, row]) * np.uint64(0x100000001B3) + np.uint64(row)
             keys ^= keys >> np.uint64(31)
-        parts.append(part)
-        bands.append(keys)
-    return Sketches(joined(parts), np.concatenate(bands))
+        self._parts.append(part)
+        self._bands.append(keys)
+
+    def done(self) -> Sketches:
+        """The sketches of all texts, in the order in which they came."""
+        return Sketches(joined(self._parts), np.concatenate(self._bands))
+
+
+def sketch(batches: Iterable[Sequence[str]]) -> Sketches:
+    """Shingles and band keys of all texts of the batches, in order."""
+    sketcher = Sketcher()
+    for texts in batches:
+        sketcher.add(texts)
+    return sketcher.done()
 
 
 def cluster(sketches: Sketches, threshold: float, watch: Watch | None = None) -> Clusters:

@@ -15,14 +15,14 @@ _OVERRIDE = r"(?:please )?(?:ignore|disregard|forget|override) (?:all |any |ever
 _SENTENCES = (
     _OVERRIDE + r"(?:previous|prior|above|earlier|system|safety|instructions|rules|guidelines|policies)\b",
     r"(?:from now on|now|for this conversation|in this conversation)?,? ?(?:you are|you're|act as|pretend|imagine|"
-    r"roleplay|role-play|let's roleplay|let's play|play the role|you will act|you will play|simulate|assume the role)\b",
+    r"role-?play|let's role-?play|let's play|play the role|you will act|you will play|simulate|assume the role)\b",
     r"(?:hypothetically|in a hypothetical|for a hypothetical|this is (?:purely |just )?(?:hypothetical|fiction|a game|"
     r"a test|for research|for educational))\b",
     r"(?:for|purely for|strictly for) (?:educational|research|academic|testing|fictional|creative|safety|training) "
     r"(?:purposes?|reasons?|use|writing)\b",
     r"(?:i am|i'm|as) an? (?:researcher|security researcher|professor|student|teacher|writer|novelist|doctor|expert|"
     r"developer|authorized|authorised|safety)\b",
-    r"(?:write|tell|create) (?:me )?a (?:story|scene|play|script|poem|dialogue) (?:in which|where|about a character who)\b",
+    r"(?:write|tell|create) (?:me )?a (?:story|scene|play|script|poem|dialogue) (?:in which|where|about someone who)\b",
     r"(?:start|begin|open) (?:your |the )?(?:answer|response|reply) with\b",
     r"(?:do not|don't|never|you must not|you may not|you cannot|you can't) (?:refuse|decline|apologi[sz]e|warn|say no|"
     r"mention|add any warning|include any)\b",

@@ -115,6 +115,18 @@ def cohen_kappa(matrix: ArrayLike, weights: NDArray[np.float64] | None = None) -
     return ratio(agreed - by_chance, 1 - by_chance, empty=np.nan)
 
 
+def matthews(matrix: ArrayLike) -> NDArray[np.float64]:
+    """Matthews' correlation of gold and predicted classes, for any number of classes (Gorodkin 2004, R_K), shape (...).
+
+    0 where one side always says the same label, as scikit-learn's `matthews_corrcoef`; nan where there are no rows.
+    """
+    m = np.asarray(matrix, np.float64)
+    rows, gold, predicted = m.sum(axis=(-2, -1)), m.sum(axis=-1), m.sum(axis=-2)
+    together = np.trace(m, axis1=-2, axis2=-1) * rows - (gold * predicted).sum(axis=-1)
+    apart = np.sqrt((rows**2 - (gold**2).sum(axis=-1)) * (rows**2 - (predicted**2).sum(axis=-1)))
+    return np.where(rows > 0, ratio(together, apart, empty=0.0), np.nan)
+
+
 def linear_weights(classes: int) -> NDArray[np.float64]:
     """Of classes in order: 1 on the diagonal, less by equal steps, 0 between the first and the last; shape (k, k).
 

@@ -206,6 +206,20 @@ def labels_of(connection: sqlite3.Connection, item_id: int) -> list[StoredLabel]
     ]
 
 
+def judge_labels(
+    connection: sqlite3.Connection, item_ids: Sequence[int], head: str
+) -> list[tuple[int, str, str, float | None]]:
+    """(item, judge, label, probability) of what every judge says of these items; the latest where profiles differ."""
+    rows = select_in(
+        connection,
+        "SELECT item_id, annotator, value, probability, max(verdict_id) FROM label WHERE head = ? "
+        "AND annotator GLOB 'judge:*' AND item_id IN ({}) GROUP BY item_id, annotator",
+        item_ids,
+        (head,),
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
 def _answers(verdict: Verdict) -> str:
     return json.dumps({q: (a.value, a.probability) for q, a in verdict.answers.items()})
 

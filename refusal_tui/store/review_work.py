@@ -239,6 +239,19 @@ def was_shown(connection: sqlite3.Connection, item_id: int, annotator: str) -> b
     return row is not None
 
 
+def require_unchanged(connection: sqlite3.Connection, place: Place, verdict_id: int | None) -> None:
+    """Raises TakenError where this annotator's label of the card is another than `verdict_id`, the one that stood when
+    the card was laid on the desk: the same person has answered it at another terminal meanwhile."""
+    row = connection.execute(
+        "SELECT verdict_id FROM decision WHERE queue_id = ? AND position = ? AND annotator = ?", place.key
+    ).fetchone()
+    if (None if row is None else row[0]) != verdict_id:
+        raise TakenError(
+            f"You have answered card {place.position} at another terminal meanwhile; that answer stands.",
+            "Go on with the next card. Two people at once need two names: --annotator NAME",
+        )
+
+
 # --- the inside ----------------------------------------------------------------------------------------------------
 
 

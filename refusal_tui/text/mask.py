@@ -18,7 +18,7 @@ _SHORTEST_VALUE = 6  # "true", "1" and "false" are settings; replacing them woul
 
 _COMPOUND_KEY = r"(?:api|access|secret|private|signing|encryption|auth|account)[_-]?key"
 # What follows the sign of an assignment: a quoted string, or everything up to the next blank or separator.
-_VALUE = r"""(?!\[masked|(?:None|null|true|false)\b)(?:"[^"\n]+"|'[^'\n]+'|[^\s"',;&)}\]]+)"""
+_VALUE = r"""(?!\[masked|…|(?:None|null|true|false)\b)(?:"[^"\n]+"|'[^'\n]+'|[^\s"',;&)}\]]+)"""
 
 _SHAPES = tuple(
     (re.compile(pattern), replacement)

@@ -61,6 +61,8 @@ SCREENS_BY_NAME = {
     "adjudicate_card": "refusal_tui.tui.screens.adjudicate_card:AdjudicateCardScreen",
     "clean_review": "refusal_tui.tui.screens.clean_review:CleanReviewScreen",
     "judge_card": "refusal_tui.tui.screens.judge_card:JudgeCardScreen",
+    "direction": "refusal_tui.tui.screens.direction:DirectionScreen",
+    "direction_answers": "refusal_tui.tui.screens.direction_answers:DirectionAnswersScreen",
     "settings": "refusal_tui.tui.screens.settings:SettingsScreen",
     "endpoint_form": "refusal_tui.tui.screens.endpoint_form:EndpointFormScreen",
 }

@@ -24,6 +24,7 @@ PLACES = {
     "v": ("review", "Review"),
     "a": ("agreement", "Agreement"),
     "c": ("judge_card", "Judge card"),
+    "f": ("direction", "Direction"),
     "s": ("settings", "Settings"),
 }
 _GO = "Go "

@@ -82,6 +82,8 @@ class WorkScreen(Steady, Screen[Any]):
 
     def on_screen_resume(self) -> None:
         """Only the screen on top hears of changes, so it looks when it comes back."""
+        for header in self.query(HeaderLine):
+            header.catch_up()
         self.store_changed()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:

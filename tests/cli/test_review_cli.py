@@ -58,7 +58,9 @@ def test_the_next_card_is_safe_text_with_the_command_that_answers(call: Call) ->
     shown = call("review", "next", "q")
     assert "[blorp]" in shown.out and "\x1b" not in shown.out
     assert "review answer q 1 hard" in shown.err
-    assert call("review", "next", "q", "--annotator", "bob").out.startswith("card 2")  # the first one is leased
+    bobs = call("review", "next", "q", "--annotator", "bob")
+    assert bobs.out.startswith("card 2")  # the first one is leased
+    assert bobs.err.rstrip().endswith("--annotator bob")  # else the answer would be somebody else's
 
 
 def test_several_questions_are_answered_by_name(call: Call) -> None:

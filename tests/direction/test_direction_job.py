@@ -16,6 +16,7 @@ pytest.importorskip("torch")
 import torch
 
 from refusal_tui.direction.apply import load_direction
+from refusal_tui.direction.report import read_report
 from refusal_tui.direction.spec import DirectionSpec
 from refusal_tui.errors import InputError
 from refusal_tui.jobs import worker
@@ -161,6 +162,16 @@ def test_every_cell_has_its_scores_its_reason_and_its_reliability(finished: tupl
     assert reasons[-1, 0] == "zero" and reasons[-1, 1] == "steering" and reasons[-1, LAYERS - 1] == "layer"
     real = [row for row in rows if row["layer"] > PLANTED_BLOCK]
     assert all(row["split_half"] > 0.99 and row["bootstrap_floor"] > 0.99 and row["auroc"] == 1 for row in real)
+
+
+def test_what_a_screen_reads_agrees_with_what_the_run_has_decided(finished: tuple[Job, Path]) -> None:
+    _, folder = finished
+    report, card = read_report(folder), json.loads((folder / "direction_metadata.json").read_text())
+    rows = json.loads((folder / "all_direction_scores.json").read_text())
+    assert report.decided and report.choice.pick == (card["position"], card["layer"])
+    assert report.baseline == pytest.approx((card["baseline"]["harmful"], card["baseline"]["harmless"]))
+    assert {(r["position"], r["layer"]): r["reason"] for r in rows} == dict(report.choice.reasons)
+    assert list(report.end) == card["template"]["end"] and report.evidence.as_dict() == card["evidence"]
 
 
 def test_the_files_are_artifacts_with_their_checksums(bench: Bench, finished: tuple[Job, Path]) -> None:

@@ -1,7 +1,7 @@
 """A tiny chat model that learned to refuse: half of its made-up world's topics are forbidden.
 
-`python -m tests.direction.trained FOLDER [LAYERS [STEPS [SEED]]]` trains one (20 seconds on a quiet core) and writes model
-and tokenizer. With one torch thread the same seed gives the same weights; with two it gives others.
+`python -m tests.direction.trained FOLDER [LAYERS [STEPS [SEED]]]` trains one (20 seconds on a quiet core) and writes
+model and tokenizer. With one torch thread the same seed gives the same weights; with two it gives others.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def test_a_passing_error_is_tried_again_and_the_tries_are_counted(
 def test_a_row_that_keeps_failing_ends_as_failed_after_five_tries(workspace: Workspace) -> None:
     work = Scripted(lambda row, tries: error(row, ErrorClass.SERVER, "503") if row_number(row) == 6 else verdict(row))
     job = run_here(workspace, queue_job(workspace), work)
-    assert (job.state, job.n_ok, job.n_failed, job.note) == (JobState.DONE, 99, 1, "1 rows failed")
+    assert (job.state, job.n_ok, job.n_failed, job.note) == (JobState.DONE, 99, 1, "1 row failed")
     assert errors(workspace, job.id) == {7: ("server", "503")}
     assert work.asked[7] == attempts(workspace, job.id)[7] == rowjob.MAX_ATTEMPTS == 5
 
@@ -181,7 +181,7 @@ def test_refused_credentials_stop_the_job_at_once(tmp_path: Path) -> None:
     )
     job = run_here(workspace, queue_job(workspace), work)
     assert job.state is JobState.FAILED
-    assert "The credentials were refused: 401 bad key" in job.note
+    assert "The end point refuses the key: 401 bad key" in job.note
     assert job.n_failed < 300
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from refusal_tui.jobs.standing import Standing, cost_words, places_words, requests_words, tokens_words
+from refusal_tui.jobs.standing import (
+    Standing,
+    cost_words,
+    places_words,
+    raise_command,
+    requests_words,
+    tokens_words,
+)
 from refusal_tui.store.jobs import Job, JobState
 from refusal_tui.store.requests import NOTHING_LIVE, Live, Places, ServerUse, Usage
 
@@ -47,6 +54,18 @@ def test_an_unknown_price_is_said_and_never_projected() -> None:
 def test_answers_that_came_without_a_count_of_tokens_are_named() -> None:
     said = cost_words(standing(Usage((replace(LOCAL, unpriced=3),))))
     assert said == "0.50 USD so far, about 2.00 USD at the end, 3 answers of unknown cost"
+    one = Usage((replace(LOCAL, unpriced=1),))
+    assert cost_words(standing(one, spec='{"max_cost": 5}')).endswith(", budget 5.00 USD, 1 answer of unknown cost")
+
+
+def test_a_job_that_a_budget_has_stopped_says_which_setting_lets_it_go_on() -> None:
+    def stopped(note: str, state: JobState = JobState.PAUSED) -> str:
+        return raise_command(standing(state=state, note=note).job)
+
+    assert stopped("Paused: the next request would pass the budget of 0.50 USD (0.49 spent).").endswith("max-cost=…")
+    assert stopped("Paused: the next request would pass the budget of 9 tokens (8 used).").endswith("max-tokens=…")
+    assert stopped("Paused: the time budget of 60 s is used up.").endswith("max-minutes=…")
+    assert stopped("stopped by SIGTERM") == stopped("the budget was small", JobState.DONE) == ""
 
 
 def test_nothing_has_cost_nothing_before_the_first_answer() -> None:

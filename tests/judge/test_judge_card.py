@@ -150,6 +150,17 @@ def test_the_card_of_a_job_counts_what_the_job_has_seen(workspace: Workspace) ->
     assert "kappa" in text and max(map(len, text.splitlines())) <= 80
 
 
+def test_answers_that_were_cut_off_do_not_hide_what_the_others_cost(workspace: Workspace) -> None:
+    with serving(Settings(answer=honest_xstest, faults=Faults(truncated=0.2), seed=4)) as server:
+        add_endpoint(workspace, server, price_in=1.0, price_out=1.0)
+        job = label(workspace, LabelSpec(judge="xstest", endpoint="local"))
+        assert server.stats.faults["truncated"] > 0
+    with closing(workspace.open()) as connection:
+        (made,) = job_cards(connection, job)
+    priced = 1000 * server.stats.tokens / 1e6 / ROWS
+    assert made.usd_per_thousand is not None and made.usd_per_thousand > priced
+
+
 def test_every_member_of_a_panel_has_its_card(workspace: Workspace) -> None:
     with (
         serving(Settings(answer=honest_xstest)) as one,
@@ -200,3 +211,18 @@ def test_the_offline_judge_has_a_card_as_well(workspace: Workspace) -> None:
     with closing(workspace.open()) as connection:
         (made,) = job_cards(connection, job)
     assert (made.judge, made.usd_per_thousand) == ("lexical", 0.0) and made.agreement[0].rows == ROWS
+
+
+def test_a_computed_consensus_is_no_person_unless_it_is_the_gold_that_is_asked_for(workspace: Workspace) -> None:
+    together = "human:majority/refusal3"
+    verdicts = [
+        Verdict(ItemId(n + 1), together, "refusal3", "majority/1", {"refusal3": Answer("none")}) for n in range(ROWS)
+    ]
+    with closing(workspace.open()) as connection, transaction(connection):
+        add_verdicts(connection, verdicts)
+    job = label(workspace, LabelSpec())
+    with closing(workspace.open()) as connection:
+        (made,) = job_cards(connection, job)
+        (against,) = job_cards(connection, job, gold="majority/refusal3")
+    assert made.ceiling is not None and set(made.ceiling.between) == {"human:ada", "human:bob"}
+    assert against.gold == together and against.agreement[0].accuracy.value == pytest.approx(0.5)

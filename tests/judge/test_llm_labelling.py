@@ -219,7 +219,7 @@ def test_a_wrong_key_stops_the_job(workspace: Workspace) -> None:
     with serving(Settings(answer=honest_atoms, api_key="secret-of-the-server")) as server:
         add_endpoint(workspace, server)
         job = label(workspace, LabelSpec(judge="atoms", endpoint="local"))
-    assert job.state is JobState.FAILED and "credentials were refused" in job.note
+    assert job.state is JobState.FAILED and "refuses the key" in job.note
 
 
 # --- the rest of the protocol, when it is asked for ------------------------------------------------------------------

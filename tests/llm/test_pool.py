@@ -56,6 +56,13 @@ async def test_identical_requests_at_temperature_0_are_sent_once() -> None:
     assert sum(1 for reply in replies if isinstance(reply, Reply) and reply.cached) == 9
 
 
+async def test_a_refused_key_is_not_tried_again_for_every_row() -> None:
+    async with Loopback(Settings(api_key="blorp")) as server, Pool(endpoint(server, concurrency=4)) as pool:
+        failures = await ask_all(pool, range(50))
+    assert {f.error_class for f in failures if isinstance(f, CallFailure)} == {ErrorClass.AUTH}
+    assert len(failures) == 50 and server.stats.statuses[401] <= 4
+
+
 async def test_samples_above_temperature_0_are_all_sent() -> None:
     async with Loopback() as server, Pool(endpoint(server)) as pool:
         await asyncio.gather(*(pool.ask(row(1, temperature=1.0), RowKey(1, n)) for n in range(10)))

@@ -66,6 +66,14 @@ def test_where_a_label_has_no_three_classes_the_filter_opens_all_responses_of_th
     assert count_items(connection, cell.filter) == 1
 
 
+def test_a_judges_score_does_not_stand_beside_a_persons_three_classes(connection) -> None:
+    (item,) = add(connection, NewRow("one", "…", "quill"))
+    judge(connection, says(item, "hard", "human:ada"))
+    judge(connection, Verdict(ItemId(item), "judge:sorry", "sorry", "1", {"sorry": Answer("1")}))
+    (cell,) = results_table(connection).cells
+    assert (cell.rates["refusal"].interval.value, cell.rates["fulfilment"].interval.value) == (1.0, 0.0)
+
+
 def test_responses_without_a_label_are_told_beside_the_table(answered) -> None:
     add(answered, NewRow("unheard", "…", "third"), NewRow("unheard", "…", "quill-7b", category="rituals"))
     table = results_table(answered)

@@ -346,6 +346,32 @@ def test_a_cancelled_annotation_is_a_skip_and_an_empty_one_is_nothing(box) -> No
     assert [(d.state, d.answers) for d in read_tasks(box, text).decisions] == [(CardState.SKIP, {})]
 
 
+def test_flags_and_notes_of_answered_cards_go_to_label_studio_and_back(box) -> None:
+    queue = a_queue(box)
+    label(box, 1, ADA, "soft")
+    with transaction(box):
+        for position in (1, 2):
+            flag(box, Place(queue, position, ADA))
+            note(box, Place(queue, position, ADA), "odd [row]")
+        skip(box, Place(queue, 2, ADA))
+    told = [(d.position, d.state, d.flagged, d.note) for d in read_tasks(
+        box, json.dumps(tasks(box, "first", workspace="box"))).decisions]  # fmt: skip
+    assert told == [(1, CardState.LABEL, True, "odd [row]"), (2, CardState.SKIP, True, "odd [row]")]
+    page = interface(sheet_of(box, queue))
+    assert '<TextArea name="note"' in page and '<Choice value="flagged"/>' in page
+
+
+def test_a_note_without_a_choice_comes_back_as_a_note_alone(box) -> None:
+    a_queue(box)
+    written = {"from_name": "note", "to_name": "response", "type": "textarea", "value": {"text": ["what is this?"]}}
+    (decision,) = read_tasks(box, annotated(box, chosen("hard", result=[written]))).decisions
+    assert (decision.state, decision.note, decision.answers) == (CardState.OPEN, "what is this?", {})
+
+
+def test_label_studio_is_told_to_show_the_text_exactly(box) -> None:
+    assert "white-space: pre-wrap" in interface(sheet_of(box, a_queue(box)))
+
+
 def test_several_questions_and_several_choices_go_there_and_back(box) -> None:
     queue = a_queue(box, questions="head_c_a,prompt_harmful")
     said = Said({"head_c_a": Answer("weapons,fraud"), "prompt_harmful": Answer(True)}, "head_c_a+prompt_harmful")

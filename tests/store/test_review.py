@@ -30,6 +30,7 @@ from refusal_tui.store.review_work import (
     CardState,
     Place,
     Said,
+    TakenError,
     claim,
     claim_one,
     decide,
@@ -37,6 +38,7 @@ from refusal_tui.store.review_work import (
     mark_shown,
     note,
     release,
+    require_unchanged,
     skip,
     undo,
 )
@@ -225,6 +227,16 @@ def test_labelling_again_supersedes_and_keeps_both(connection) -> None:
         ("soft", False),
     ]
     assert len(decisions(connection, queue)) == 1
+
+
+def test_an_answer_given_at_another_terminal_is_told_from_the_one_that_was_seen(connection) -> None:
+    queue = a_queue(connection)
+    place = Place(queue, 1, ADA)
+    require_unchanged(connection, place, None)
+    seen = label(connection, queue, 1)
+    require_unchanged(connection, place, seen)
+    with pytest.raises(TakenError, match="another terminal"):
+        require_unchanged(connection, place, None)
 
 
 def test_undo_appends_an_empty_verdict_and_the_label_is_gone(connection) -> None:

@@ -103,6 +103,7 @@ def test_environment_values_that_are_settings_are_left_in_the_log(name: str, val
         "sk-learn is short for scikit-learn; ask-me-anything-about-it-12",
         "hf_hub_download, hf_transfer and task-sk-1 stay",
         "api_key=None, password=null",
+        "Set it: export OPENAI_API_KEY=…   or write it into a .env file here.",
         "TOKEN: a word; KEY: what opens",
         "2026-08-25 12:00:01 INFO job 12: 400 rows, 3 failed, sha256=0123456789abcdef0123456789abcdef",
         "I'm sorry, but I can't help with the frindle ritual.",

@@ -25,6 +25,7 @@ from refusal_tui.tui.palette import Palette
 from refusal_tui.tui.screen import WorkScreen
 from refusal_tui.tui.screens.browse import BrowseScreen
 from refusal_tui.tui.screens.datasets import DatasetsScreen
+from refusal_tui.tui.widgets.bars import HeaderLine
 from refusal_tui.tui.widgets.text_view import TextView
 from refusal_tui.tui.widgets.window_table import WindowTable
 from tests.tui.conftest import SIZES, settle
@@ -311,6 +312,22 @@ async def test_only_the_newest_notice_is_shown(workspace) -> None:
             app.say(f"notice {number}")
         await pilot.pause()
         assert [note.message for note in app._notifications] == ["notice 2"]
+
+
+async def test_a_screen_that_comes_back_does_not_name_a_job_that_has_ended(workspace) -> None:
+    job_id = add_job(workspace, JobState.RUNNING)
+    app = RefusalApp(workspace, start="jobs")
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        header = app.screen.query_one(HeaderLine)
+        assert f"job {job_id}" in header.render().plain
+        await pilot.press("enter")
+        with closing(workspace.open()) as connection:
+            change_job(connection, job_id, state="done", n_ok=32)
+        app._poll()
+        await pilot.press("escape")
+        await settle(pilot)
+        assert f"job {job_id}" not in "".join(segment.text for segment in header.render_line(0))
 
 
 async def test_a_job_that_ends_while_the_workbench_is_open_is_told(workspace) -> None:

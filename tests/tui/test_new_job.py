@@ -60,7 +60,7 @@ async def test_a_judge_that_asks_a_model_shows_its_settings_and_what_it_costs(wo
         save_endpoint(connection, Endpoint("local", "custom", ("http://127.0.0.1:9/v1",), "m", options=options))
     async with open_app(workspace, "new_job", size=SIZES[size]) as pilot:
         assert not pilot.app.screen.query_one("#field-endpoint").parent.display
-        await pilot.press("down", "down", "right")
+        await pilot.press("down", "down", "right", "right")  # lexical, linear, atoms
         await settle(pilot)
         assert pilot.app.screen.query_one("#field-endpoint").parent.display
         await write(pilot, "#field-endpoint", "local")
@@ -73,7 +73,7 @@ async def test_an_unknown_price_is_said_before_the_start(workspace, open_app) ->
     with closing(workspace.open()) as connection:
         save_endpoint(connection, Endpoint("local", "custom", ("http://127.0.0.1:9/v1",), "m"))
     async with open_app(workspace, "new_job") as pilot:
-        await pilot.press("down", "down", "right")
+        await pilot.press("down", "down", "right", "right")  # lexical, linear, atoms
         await write(pilot, "#field-endpoint", "local")
         assert "cost unknown (local has no price)" in remark(pilot, "#cost")
 

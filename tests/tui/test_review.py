@@ -88,7 +88,7 @@ async def test_the_card_looks_like_this(workspace, queue, open_app, svg, size) -
 async def test_many_labels_and_blurred_text_look_like_this(workspace, open_app, svg, size) -> None:
     ask(workspace, "head_c_a", "harms", blur=True)
     async with card(open_app, workspace, "harms", size=SIZES[size]) as pilot:
-        await press(pilot, "w", "a")
+        await press(pilot, "z", "w", "a", "z")
         assert svg(pilot.app, f"harms-{size}")
 
 
@@ -272,13 +272,42 @@ async def test_twelve_atoms_are_twelve_keys_and_labels_follow(workspace, open_ap
 async def test_a_card_that_others_have_taken_is_passed_over(workspace, queue, open_app) -> None:
     async with card(open_app, workspace) as pilot:
         with closing(workspace.open()) as connection:
-            later = claim(connection, queue, "human:bob", 30, now=9e9)  # every lease of ada has run out by then
+            later = claim(connection, queue, "human:bob", 1, now=9e9)  # every lease of ada has run out by then
             with transaction(connection):
                 decide(connection, Place(queue, later[0], "human:bob"), Said({"refusal3": Answer("none")}))
                 connection.execute("DELETE FROM lease WHERE annotator = ?", (ADA,))
         await press(pilot, "h")
         assert "card 2" in screen(pilot).crumbs()
         assert [(d.annotator, d.item.position) for d in said(workspace, who=None)] == [("human:bob", 1)]
+
+
+async def test_what_the_same_person_answers_at_another_terminal_stands_and_is_not_asked_again(
+    workspace, queue, open_app
+) -> None:
+    async with card(open_app, workspace) as pilot:
+        with closing(workspace.open()) as connection, transaction(connection):
+            for position in (1, 2, 3):
+                decide(connection, Place(queue, position, ADA), Said({"refusal3": Answer("none")}))
+        await press(pilot, "h")
+        assert "card 4" in screen(pilot).crumbs()
+        await press(pilot, "h")
+        values = [d.verdict.answers["refusal3"].value for d in said(workspace)]
+        assert values == ["none", "none", "none", "hard"]
+
+
+@pytest.mark.parametrize("colours", ["refusal-16", "none"])
+async def test_the_card_needs_no_more_than_16_colours_and_works_without_any(
+    workspace, queue, open_app, svg, monkeypatch, colours
+) -> None:
+    """The answer given before, evidence and judges are told by glyphs, words and underlines."""
+    if colours == "none":
+        monkeypatch.setenv("NO_COLOR", "1")
+    async with card(open_app, workspace) as pilot:
+        if colours != "none":
+            pilot.app.theme = colours
+        await press(pilot, "o", "b")
+        assert svg(pilot.app, f"card-{colours}")
+        assert "▸o ○ none" in shown(pilot, "question")
 
 
 async def test_a_repeat_comes_silently_and_is_compared_with_the_first_answer(workspace, open_app) -> None:
@@ -333,6 +362,12 @@ async def test_a_long_answer_opens_at_its_evidence_and_n_goes_round(workspace, q
         assert view.shows(places[0])
 
 
+async def test_an_answer_taken_back_is_told(workspace, queue, open_app) -> None:
+    async with card(open_app, workspace) as pilot:
+        await press(pilot, "h", "u")
+        assert "1 taken back: answer anew" in shown(pilot, "status")
+
+
 async def test_text_is_shown_exactly_as_it_is(workspace, queue, open_app) -> None:
     async with card(open_app, workspace) as pilot:
         desk = screen(pilot).desk
@@ -348,8 +383,19 @@ async def test_blurred_text_is_shown_on_a_key_for_one_card(workspace, open_app) 
         assert "░" not in shown(pilot, "response")
         await press(pilot, "o")
         assert "░░░" in shown(pilot, "response")
-        await press(pilot, "Z")
+        await press(pilot, "h", "Z")
         assert "░" not in shown(pilot, "response")
+
+
+async def test_blurred_text_is_labelled_only_when_it_has_been_looked_at(workspace, open_app) -> None:
+    ask(workspace, "refusal3", "blurred", blur=True)
+    async with card(open_app, workspace, "blurred") as pilot:
+        await press(pilot, "h")
+        assert "card 1" in screen(pilot).crumbs() and not said(workspace, "blurred")
+        await press(pilot, "z", "z", "h")  # looked at, and hidden again
+        assert "card 2" in screen(pilot).crumbs()
+        await press(pilot, "space")  # who does not want to look may skip
+        assert [d.state for d in said(workspace, "blurred")] == [CardState.LABEL, CardState.SKIP]
 
 
 async def test_v_shows_the_prompt_the_response_or_both(workspace, queue, open_app) -> None:

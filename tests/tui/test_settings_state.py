@@ -55,6 +55,14 @@ def test_an_end_point_comes_back_as_it_was_saved() -> None:
     assert form.arguments[:5] == ["endpoint", "add", "here", "--preset", "vllm"]
 
 
+def test_a_new_end_point_replaces_none() -> None:
+    form = EndpointForm.empty("vllm").beside(["vllm", "vllm-2"])
+    assert form.values["name"] == "vllm-3" and "name" not in form.errors
+    form.values["name"] = "vllm-2"
+    assert "is taken" in form.errors["name"]
+    assert "is taken" in form.as_preset("custom").errors["name"]
+
+
 def test_another_kind_keeps_what_was_typed_and_takes_its_own_suggestions() -> None:
     form = EndpointForm.empty("vllm")
     form.values |= {"model": "blorp", "rpm": "60"}

@@ -21,7 +21,6 @@ class AdjudicateCardScreen(ReviewCardScreen):
 
     AREA = "Review"
     NAME = "Settle"
-    CSS_PATH = "adjudicate_card.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "answer('1')", "who is right", tooltip="Whose label holds: its number", key_display="1…9",
                 id="adjudicate.pick"),

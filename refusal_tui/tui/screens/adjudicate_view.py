@@ -13,8 +13,9 @@ from refusal_tui.tui.state.adjudicate import MOST_LINES, AdjudicateState
 from refusal_tui.tui.state.figures import count
 from refusal_tui.tui.widgets.line_list import Line
 
-_SHORT_KIND = {"people": "people", "person-judge": "person, judge", "judges": "judges", "unsure": "unsure"}
-_KIND = 13
+_SHORT_KIND = {"people": "people", "person-judge": "with a judge", "judges": "judges", "unsure": "unsure"}
+_COUNTED = _SHORT_KIND | {"people": "between people", "judges": "between judges"}
+_KIND = 12
 _SAID = 28  # cells of who said what in the list
 _NAME = 18
 MOST_VOICES = 6  # with more, everybody who says the same shares a line
@@ -39,7 +40,7 @@ def counted(state: AdjudicateState) -> Content:
     """How many of each kind there are, and how many are settled."""
     if state.answer is None or not state.found:
         return paint.NOTHING
-    kinds = [f"{count(number)} {_SHORT_KIND[kind]}" for kind, number in state.counts()]
+    kinds = [f"{count(number)} {_COUNTED[kind]}" for kind, number in state.counts()]
     settled = f"{count(state.answer.settled)} settled"
     return paint.words((" · ".join([*kinds, settled]), paint.MUTED))
 
@@ -53,7 +54,7 @@ def disagreement_lines(state: AdjudicateState, width: int) -> list[Line]:
         return [Line(), Line(paint.words(("looking…", paint.MUTED)))]
     if not state.found:
         return _nothing(state.answer.settled)
-    head = f"{'who differs':<{_KIND}} {'who says what':<{_SAID}} prompt"
+    head = f"{'between':<{_KIND}} {'who says what':<{_SAID}} prompt"
     lines = [Line(paint.words((head, paint.MUTED)))]
     lines += [_line(one, state.answer.prompts[one.item_id], width) for one in state.found[:MOST_LINES]]
     if len(state.found) > MOST_LINES:
@@ -93,7 +94,8 @@ def _nothing(settled: int) -> list[Line]:
     done = f"{count(settled)} rows are settled." if settled else "Nobody differs on these rows, and no judge is unsure."
     return [
         Line(),
-        Line(paint.words(("No disagreement is left here.", paint.STRONG), "  ", (done, paint.MUTED))),
+        Line(paint.words(("No disagreement is left here.", paint.STRONG))),
+        Line(paint.words((done, paint.MUTED))),
         Line(),
         Line(paint.words(("/", paint.KEY), "  other rows;  ", ("g v n", paint.KEY),
                          "  a queue that people label;  ", ("g n", paint.KEY), "  a judge")),
@@ -107,7 +109,7 @@ def candidates_panel(voices: Sequence[Voice], width: int) -> Content:
     """Who said what, under the number that picks it; reasons where there is room for a line each."""
     listed = candidates(voices)
     if not listed:
-        return paint.words(("Nobody's label of this row stands any more: give one.", paint.WARN))
+        return paint.words(("Nobody's label of this row is known here: give one.", paint.WARN))
     each = len(voices) <= MOST_VOICES
     lines: list[Content] = []
     for number, candidate in enumerate(listed, 1):

@@ -54,8 +54,8 @@ class AgreementScreen(WorkScreen):
         Binding("b", "head", "head", tooltip="The next head", id="agreement.head"),
         Binding("u", "queue", "queue", tooltip="All rows, or those of a review queue", id="agreement.queue"),
         Binding("s", "parts", "parts", tooltip="By source, by model, blind and assisted", id="agreement.parts"),
+        Binding("m", "settle", "settle", tooltip="Settle what the two (or a cell) differ on", id="agreement.settle"),
         Binding("d", "apart", "apart", tooltip="Browse all rows on which the two differ", id="agreement.apart"),
-        Binding("m", "settle", "settle", tooltip="Settle what the two differ on; there: a cell", id="agreement.settle"),
         Binding("slash", "select", "filter", tooltip="Choose the rows", id="agreement.filter"),
         Binding("e", "write", "write", tooltip="Write the report as JSON", id="agreement.write"),
     ]
@@ -198,18 +198,16 @@ class AgreementScreen(WorkScreen):
             self.work.push("browse", filter=pair.apart)
 
     def action_settle(self) -> None:
-        """The disagreements of a pair, or of the cell that the cursor is on; of everybody where no pair is chosen."""
-        pair, wanted, grid = self.state.pair, self.state.wanted, self.query_one(Grid)
-        shown = self.state.shown
-        line, column = grid.cell
-        chosen = self.state.filter_of(GridCell(line, column)) if pair and grid.has_focus else None
-        if pair is not None and grid.has_focus and (chosen is None or line == column):
+        """What the pair under the cursor, or a cell of its matrix, differs on; without a pair, everybody."""
+        pair, shown, grid = self.state.pair, self.state.shown, self.query_one(Grid)
+        cell = GridCell(*grid.cell) if pair and grid.has_focus else None
+        chosen = self.state.filter_of(cell) if cell else None
+        if cell and (chosen is None or cell.line == cell.column):
             self.work.say("Choose a cell in which the two differ")
             return
-        self.work.push(
-            "adjudicate", filter=chosen or wanted.selection, queue=None if chosen else wanted.queue,
-            head=shown.head if shown else "refusal3", annotators=(pair.one, pair.other) if pair else (),
-        )  # fmt: skip
+        rows = (chosen, None) if chosen else (self.state.wanted.selection, self.state.wanted.queue)
+        names, head = (pair.one, pair.other) if pair else (), shown.head if shown else "refusal3"
+        self.work.push("adjudicate", filter=rows[0], queue=rows[1], head=head, annotators=names)
 
     def action_select(self) -> None:
         def asked(answer: str | None) -> None:

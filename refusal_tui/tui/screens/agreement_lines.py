@@ -128,7 +128,9 @@ def _error(errors: JudgeErrors, width: int) -> Content:
         (f" {bounds(wrong)}", paint.MUTED), (f"   {first.name} ", paint.MUTED), figure(first.corrected),
         (f" {bounds(first.corrected)}", paint.MUTED),
     ]  # fmt: skip
-    if width >= _WIDE:
+    if width < _WIDE:
+        parts[:0] = [paint.line(errors.queue, 12, paint.MUTED), "  "]
+    else:
         split = f", {errors.open} split" if errors.open else ""
         parts += [("   queue ", paint.MUTED), paint.line(errors.queue, 16),
                   (f": {errors.rows} of {errors.population:,} audited{split}", paint.MUTED)]  # fmt: skip

@@ -43,7 +43,7 @@ class JobScreen(JobKeys):
         Binding(
             "t", "retry_class", "retry kind", tooltip="Try the rows of one kind of error again", id="job.retry_class"
         ),
-        Binding("v", "look_at_work", "Review what was cleaned, or the judge's card", show=False, id="job.look_at_work"),
+        Binding("v", "look_at_work", "The judge's card, the review or the map", show=False, id="job.look_at_work"),
         Binding("a", "answers", "Show or hide the answers", show=False, id="job.answers"),
         Binding("y", "copy_command", "Copy the command", show=False, id="job.copy_command"),
     ]
@@ -54,6 +54,7 @@ class JobScreen(JobKeys):
         self._watch = JobWatch()
         self._command = ""
         self._reading = False
+        self._detailed = False  # until the first details are shown
         self._seen_run = -1
 
     def crumbs(self) -> str:
@@ -114,8 +115,9 @@ class JobScreen(JobKeys):
         self._reading = False
         self._state.take(details, self.work.clock())
         facts = self._state.facts
-        if facts is None or facts.job.state is JobState.RUNNING:
+        if facts is None or (facts.job.state is JobState.RUNNING and self._detailed):
             return  # the next look, half a second later, shows it
+        self._detailed = True
         if facts.job != job and self.is_current:  # it ended while this was read
             self.store_changed()
         else:
@@ -171,7 +173,7 @@ class JobScreen(JobKeys):
         if kind in LOOKED_AT:
             self.work.push(LOOKED_AT[kind][0], job_id=self._state.job_id)
         else:
-            self.work.say("Cleaning jobs have a review, labelling jobs a judge card; this is neither")
+            self.work.say("Labelling, cleaning and direction jobs have a screen for their work; this one has none")
 
     def action_failed_rows(self) -> None:
         facts = self._state.facts

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from refusal_tui.jobs.registry import unit_of
+from refusal_tui.jobs.standing import raise_command
 from refusal_tui.store.answers import JobAnswer
 from refusal_tui.store.events import Event
 from refusal_tui.store.jobs import JobState
@@ -15,7 +17,11 @@ from refusal_tui.tui.widgets.line_list import Line
 from refusal_tui.tui.widgets.progress_line import progress_bar, state_word
 
 # kind -> (the screen that `v` opens, what it does)
-LOOKED_AT = {"clean": ("clean_review", "review what it has made"), "label": ("judge_card", "judge card")}
+LOOKED_AT = {
+    "clean": ("clean_review", "review what it has made"),
+    "label": ("judge_card", "judge card"),
+    "direction": ("direction", "map and evidence"),
+}
 _LEVELS = {"error": paint.BAD, "warning": paint.WARN}
 _LOW = 14  # lines of the body: below that nothing is spent on looks
 _LABEL = 14  # cells of an answer's label
@@ -61,10 +67,9 @@ def _long_field(name: str, text: str, width: int, style: str) -> list[Content]:
 
 def _progress(facts: JobFacts, width: int) -> Content:
     line = facts.line
-    unit = " rows" if facts.rows else ""
     said = f" {percent(line.fraction):>5}" if line.fraction is not None else ""
     if facts.rows and line.goal is not None:
-        said += f"  {count(line.done)} of {count(line.goal)}{unit}"
+        said += f"  {count(line.done)} of {count(line.goal)} {unit_of(facts.job)}"
     if line.state is JobState.RUNNING:
         said += f"  {rate(line.rate)}" if line.rate else ""
         said += f"  {duration(line.seconds)} left" if line.seconds is not None else ""
@@ -101,12 +106,17 @@ def _decision(facts: JobFacts) -> Content | None:
         total = count(facts.job.total or 0)
         return paint.words(
             "Pilot done. Look at its answers, then  ",
-            paint.keys(("r", f"go on with all {total} rows"), ("x", "cancel")),
+            paint.keys(("r", f"go on with all {total} {unit_of(facts.job)}"), ("x", "cancel")),
         )
+    budget = raise_command(facts.job)
+    if budget:
+        return paint.words(("raise it: ", paint.MUTED), paint.line(budget, 60), "  ", paint.keys(("x", "cancel")))
     if facts.line.state in (JobState.PAUSED, JobState.INTERRUPTED):
         return paint.keys(("r", "go on where it stopped"), ("x", "cancel"))
     if facts.line.state is JobState.FAILED:
         return paint.keys(("r", "try again"), ("R", "try failed rows again"), ("l", "see the log"))
+    if facts.line.state is JobState.RUNNING and facts.job.kind == "direction":
+        return paint.keys(("v", "see the map fill in"))
     if facts.line.state is JobState.DONE:
         failed = [("R", "try the failed rows again"), ("e", "look at them")] if facts.line.failed else []
         look = [("v", LOOKED_AT[facts.job.kind][1])] if facts.job.kind in LOOKED_AT and facts.line.done else []

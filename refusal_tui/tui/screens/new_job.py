@@ -152,6 +152,7 @@ class NewJobScreen(WorkScreen):
         kind_row, rows_row = self.query(FieldRow).first(), self.query(FieldRow)[1]
         kind_row.remark.say(paint.words((state.kind.help, paint.MUTED)))
         rows_row.remark.say(_rows_remark(state.check))
+        rows_row.display = state.kind.selects
         form = self.query_one(SpecForm)
         form.show_errors(state.errors)
         form.show_only(state.applying)

@@ -8,6 +8,7 @@ from refusal_tui.results.compare import Comparison, Difference
 from refusal_tui.results.render import NOT_NAMED, p_text
 from refusal_tui.results.table import TITLES, Cell, Rate, percent, span
 from refusal_tui.store.results import MEASURES
+from refusal_tui.text.safe import cell_width
 from refusal_tui.tui import paint
 from refusal_tui.tui.state.figures import bar
 from refusal_tui.tui.state.results import ResultsState
@@ -45,7 +46,8 @@ def results_lines(state: ResultsState, width: int) -> list[Line]:
         return [Line(), Line(paint.words(("counting…", paint.MUTED)))]
     if not state.table.cells:
         return _nothing(state.table.unlabelled)
-    names = _name_widths(len(state.table.by), width)
+    texts = [[by, *(cell.key[n] or NOT_NAMED for cell in state.cells)] for n, by in enumerate(state.table.by)]
+    names = _name_widths([max(map(cell_width, column)) for column in texts], width)
     lines = [Line(_head(state.table.by, names, width))]
     before: tuple[str | None, ...] = ()
     for number, cell in enumerate(state.cells):
@@ -78,11 +80,18 @@ def _rates_width(width: int) -> int:
     return _ROWS + len(MEASURES) * (_RATE + 1) + spans * _SPAN + (_BAR + 2 if width >= _WIDE else 0)
 
 
-def _name_widths(groups: int, width: int) -> list[int]:
-    """The space that the rates leave, shared evenly."""
-    free = max(width - _rates_width(width) - 1, 8 * groups)
-    share = max(min(free // groups, 32) - 1, 6)
-    return [share] * groups
+def _name_widths(wanted: list[int], width: int) -> list[int]:
+    """The space that the rates leave: what a short column does not need goes to the longer ones.
+
+    >>> _name_widths([7, 7, 19], 80), _name_widths([60], 80), _name_widths([3, 40, 40], 80)
+    ([7, 7, 12], [28], [3, 11, 12])
+    """
+    free = max(width - _rates_width(width) - 1, 8 * len(wanted))
+    sizes = [0] * len(wanted)
+    for place, column in enumerate(sorted(range(len(wanted)), key=wanted.__getitem__)):
+        sizes[column] = min(wanted[column], max(free // (len(wanted) - place) - 1, 6), 40)
+        free -= sizes[column] + 1
+    return sizes
 
 
 def _head(by: tuple[str, ...], names: list[int], width: int) -> Content:

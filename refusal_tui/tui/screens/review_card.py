@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from refusal_tui.errors import RefusalTuiError
 from refusal_tui.review.questions import ANSWER_KEYS
 from refusal_tui.store.review_answers import own_progress
-from refusal_tui.store.review_work import Said, TakenError, decide, mark_shown
+from refusal_tui.store.review_work import Said, TakenError, decide, mark_shown, require_unchanged
 from refusal_tui.store.review_work import skip as skip_card
 from refusal_tui.store.review_work import undo as undo_last
 from refusal_tui.tui.screens.review_card_keys import CardKeys
@@ -25,22 +25,22 @@ class ReviewCardScreen(CardKeys):
         Binding(
             "0",
             "how_to_answer",
-            "Answer with the keys that stand beside the labels",
+            "Label: the keys beside them",
             show=False,
             key_display="h s o …",
             id="card.how_to_answer",
         ),
-        Binding("enter", "enter", "End of an answer with several labels", show=False, id="card.enter"),
+        Binding("enter", "enter", "Done, of several labels", show=False, id="card.enter"),
         Binding("backspace", "step_back", "The question before", show=False, id="card.step_back"),
-        Binding("space", "skip", "skip", tooltip="Skip: leave the row to others", id="card.skip"),
-        Binding("u", "undo", "undo", tooltip="Take the last answer back, however old", id="card.undo"),
+        Binding("space", "skip", "skip", tooltip="Skip: leave it to others", id="card.skip"),
+        Binding("u", "undo", "undo", tooltip="Take the last answer back", id="card.undo"),
     ]
 
     # --- answering ---------------------------------------------------------------------------------------------------
 
     def action_answer(self, key: str) -> None:
         desk = self.desk
-        if desk.card is None:
+        if desk.card is None or self._must_be_read():
             return
         if desk.press(key):
             self._commit()
@@ -51,10 +51,19 @@ class ReviewCardScreen(CardKeys):
         self.work.say("Press the key that stands beside a label: the answer is kept and the next card comes")
 
     def action_enter(self) -> None:
+        if self._must_be_read():
+            return
         if self.desk.card is not None and self.desk.enter():
             self._commit()
         else:
             self._show(keep_place=True)
+
+    def _must_be_read(self) -> bool:
+        """A label of a text that nobody has looked at is none."""
+        unread = self.desk.card is not None and not self.desk.read
+        if unread:
+            self.work.say("The text is hidden: z shows it, then answer")
+        return unread
 
     def action_step_back(self) -> None:
         if self.desk.step_back():
@@ -71,6 +80,7 @@ class ReviewCardScreen(CardKeys):
             return
         try:
             with self.work.write() as connection:
+                require_unchanged(connection, place, desk.label_before)
                 if skipped:
                     skip_card(connection, place, seconds=desk.seconds(now))
                 else:
@@ -80,7 +90,7 @@ class ReviewCardScreen(CardKeys):
                         mark_shown(connection, place)
         except TakenError as error:
             self.work.notify_error(error)
-            desk.next(now)
+            desk.start_over(now)
         except RefusalTuiError as error:  # nothing was written: the card stays, the key can be pressed again
             self.work.notify_error(error)
             desk.show(desk.card, now)

@@ -22,14 +22,14 @@ class CardKeys(DeskScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("i", "guidelines", "guide", tooltip="Guidelines", id="card.guidelines"),
-        Binding("r", "judges", "judges", tooltip="Judges' labels (stored with your answer)", id="card.judges"),
+        Binding("r", "judges", "judges", tooltip="Show judges; it is stored", id="card.judges"),
         Binding("n", "evidence(1)", "marks", tooltip="Next piece of evidence", id="card.evidence"),
         Binding("N", "evidence(-1)", "Evidence before", show=False, id="card.evidence_before"),
-        Binding("f", "flag", "flag", tooltip="Flag the row, or take the flag away", id="card.flag"),
+        Binding("f", "flag", "flag", tooltip="Flag the row, or unflag it", id="card.flag"),
         Binding("m", "note", "note", tooltip="Write a note", id="card.note"),
-        Binding("b,left", "look_back", "back", tooltip="Look at the card before; answer anew", id="card.back"),
+        Binding("b,left", "look_back", "back", tooltip="Card before; answer anew", id="card.back"),
         Binding("right", "look_forward", "Forward again", show=False, id="card.forward"),
-        Binding("v", "view", "Prompt alone, response alone, both", show=False, id="card.view"),
+        Binding("v", "view", "Prompt, response, or both", show=False, id="card.view"),
         Binding("z", "lift", "Show blurred text", show=False, id="card.lift"),
         Binding("Z", "blur", "Blur text, or never", show=False, id="card.blur"),
         Binding("tab", "other_text", "Between prompt and response", show=False, id="card.other_text"),
@@ -45,6 +45,8 @@ class CardKeys(DeskScreen):
         if view.display:
             view.go_to(offset)
             view.focus()
+        self.desk.mark = (self._at + 1, len(self._evidence))
+        self._say_status()
 
     def action_judges(self) -> None:
         """Show the judges' labels, which is stored; press again to hide them."""
@@ -101,12 +103,11 @@ class CardKeys(DeskScreen):
         self._show(keep_place=True)
 
     def action_lift(self) -> None:
-        self.desk.lifted = not self.desk.lifted
+        self.desk.lift()
         self._show()
 
     def action_blur(self) -> None:
-        self.desk.blur = not self.desk.blur
-        self.desk.lifted = False
+        self.desk.turn_blur()
         self.work.say("Text is blurred until z is pressed" if self.desk.blur else "Text is shown at once")
         self._show()
 

@@ -41,7 +41,8 @@ def _part(title: str, remark: str, text: str, field: str, card: Card, desk: Desk
         return paint.lines(head, paint.veiled(text)), []
     spans = _spans(card, field) if desk.queue.settings.highlight else []
     passage, starts = paint.passage(text, spans)
-    head = paint.heading(title, remark)
+    marks = f" · {count(len(spans))} mark{'s' * (len(spans) > 1)}" if spans else ""
+    head = paint.heading(title, remark + marks)
     above = len(head.plain) + 1
     return paint.lines(head, passage), [above + start for start in starts]
 
@@ -159,6 +160,8 @@ def status_of(desk: Desk, now: float, width: int) -> Content:
         parts.append(("  ⚑ flagged", paint.WARN))
     if own is not None and own.note:
         parts += ["  ✎ ", paint.line(own.note, 24, paint.MUTED)]
+    if desk.mark is not None:
+        parts.append((f"  mark {desk.mark[0]} of {desk.mark[1]}", paint.ACCENT))
     if desk.looking_at is not None:
         parts.append(("  looking back: → goes on", paint.ACCENT))
     elif desk.wants_break(now):
@@ -173,6 +176,8 @@ def _last(desk: Desk, width: int) -> Content:
     last = desk.last
     if last is None or desk.looking_at is not None:
         return paint.NOTHING
+    if last.taken_back:
+        return paint.words((f"{last.position} taken back: answer anew", paint.ACCENT))
     if last.said is None:
         return paint.words((f"{last.position} skipped", paint.MUTED))
     said = paint.label(last.said[0]) if len(last.said) == 1 else paint.words((f"{len(last.said)} answers", ""))

@@ -163,11 +163,14 @@ class DeskScreen(WorkScreen):
         self._fit(prompt)
         self._say("#judges", self.panel())
         self._say("#question", question_of(desk, self.size.width - 2) if card is not None else paint.NOTHING)
-        self._say("#status", status_of(desk, self.work.clock(), self.size.width))
+        self._say_status()
         self.query_one("HeaderLine").refresh()
         if not keep_place:
             self._at = -1
             self._open_at_evidence(response)
+
+    def _say_status(self) -> None:
+        self._say("#status", status_of(self.desk, self.work.clock(), self.size.width))
 
     def panel(self) -> Content:
         """What stands between the texts and the question."""

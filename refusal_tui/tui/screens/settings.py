@@ -104,13 +104,16 @@ class SettingsScreen(WorkScreen):
     def open_line(self, event: LineList.Opened) -> None:
         key = event.key or ""
         if key.startswith(CANDIDATE):
-            self._form(EndpointForm.of_candidate(self._state.offered[int(key.removeprefix(CANDIDATE))]))
+            self._add(EndpointForm.of_candidate(self._state.offered[int(key.removeprefix(CANDIDATE))]))
         else:
             self.action_edit()
 
     def action_add(self) -> None:
         offered = self._state.offered
-        self._form(EndpointForm.of_candidate(offered[0]) if offered else EndpointForm.empty("vllm"))
+        self._add(EndpointForm.of_candidate(offered[0]) if offered else EndpointForm.empty("vllm"))
+
+    def _add(self, form: EndpointForm) -> None:
+        self._form(form.beside(line.endpoint.name for line in self._state.lines))
 
     def action_edit(self) -> None:
         line = self._state.line(self._chosen)

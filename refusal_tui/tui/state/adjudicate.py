@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -55,8 +56,8 @@ class AdjudicateState:
 
     def counts(self) -> list[tuple[Kind, int]]:
         """How many rows of each kind there are; kinds without rows are left out."""
-        kinds = [one.kind for one in self.found]
-        return [(kind, kinds.count(kind)) for kind in Kind if kind in kinds]
+        kinds = Counter(one.kind for one in self.found)
+        return [(kind, kinds[kind]) for kind in Kind if kinds[kind]]
 
     def next_queue(self) -> Wanted:
         """All rows, then each queue's, and round again."""

@@ -83,7 +83,7 @@ class HomeState:
             Entry(Target.BROWSE, "b", "Browse", rows),
             Entry(Target.IMPORT, "i", "Import", "a file, a folder, or hf:owner/name"),
             Entry(Target.JOBS, "J", "Jobs", summary(self.jobs)),
-            Entry(Target.NEW_JOB, "n", "New job", "label or export a selection"),
+            Entry(Target.NEW_JOB, "n", "New job", "generate, label, clean or export"),
         ]
 
     @property

@@ -34,11 +34,12 @@ class JudgeSays:
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """The card just answered: what was said of it (None: skipped), and what judges said where that may be shown."""
+    """The card just dealt with: what was said of it (None: skipped), and what judges said where that may be shown."""
 
     position: int
     said: tuple[str, ...] | None
     judges: tuple[JudgeSays, ...] = ()
+    taken_back: bool = False
 
 
 @dataclass
@@ -59,6 +60,8 @@ class Desk:
     picked: set[str] = field(default_factory=set)  # keys of a question with several answers
     revealed: bool = False  # the judges' labels are on the screen
     lifted: bool = False  # the veil over this card's text
+    read: bool = False  # the card's text has been on the screen without a veil
+    mark: tuple[int, int] | None = None  # which piece of evidence was jumped to, of how many
     view: View = View.PAIR
     blur: bool = False
     last: Last | None = None
@@ -75,7 +78,7 @@ class Desk:
         """Lay a card on the desk."""
         self.card = card
         self.step, self.picked, self.lifted, self.shown_at = 0, set(), False, now
-        self.given = {}
+        self.given, self.mark, self.read = {}, None, not self.veiled
         self.revealed = card is not None and not self.queue.settings.blind
         if card is not None:
             self._prefill(card)
@@ -87,6 +90,11 @@ class Desk:
             card = self.ahead.popleft()
         self.show(card, now)
 
+    def start_over(self, now: float) -> None:
+        """The cards in hand are out of date: drop those ahead, and take the one that waits or none."""
+        self.ahead.clear()
+        self.next(now)
+
     def arrived(self, cards: Sequence[Card], progress: OwnProgress, now: float) -> bool:
         """More cards from the queue; returns whether one of them is laid on an empty desk."""
         known = self.in_hand.union(self.trail)  # keys may have been faster than the thread that brings them
@@ -96,6 +104,11 @@ class Desk:
             self.next(now)
             return True
         return False
+
+    @property
+    def label_before(self) -> int | None:
+        """The number of the annotator's label of this card, as it stood when the card was laid here."""
+        return self.card.own.verdict_id if self.card is not None and self.card.own is not None else None
 
     @property
     def in_hand(self) -> set[int]:
@@ -128,8 +141,8 @@ class Desk:
         self.waiting = self.looking_at = None
         if card.item.position in self.trail:
             self.trail.remove(card.item.position)
-        self.last = None
         self.show(card, now)
+        self.last = Last(card.item.position, None, taken_back=True)
 
     # --- answering -----------------------------------------------------------------------------------------------
 
@@ -257,6 +270,16 @@ class Desk:
 
     def wants_break(self, now: float) -> bool:
         return self.since_pause is not None and now - self.since_pause >= BREAK_SECONDS
+
+    def lift(self) -> None:
+        """Take the veil off this card's text, or lay it on again."""
+        self.lifted = not self.lifted
+        self.read = self.read or not self.veiled
+
+    def turn_blur(self) -> None:
+        """Hide texts until a key is pressed, or never."""
+        self.blur, self.lifted = not self.blur, False
+        self.read = self.read or not self.veiled
 
     @property
     def veiled(self) -> bool:

@@ -119,11 +119,13 @@ class SettingsState:
 
 @dataclass(slots=True)
 class EndpointForm:
-    """One kind of server and the values of its settings as typed. `fixed`: the name cannot be changed."""
+    """One kind of server and the values of its settings as typed. `fixed`: the name cannot be changed; otherwise it
+    must not be one of `taken`, whose end point it would replace."""
 
     preset: str
     values: dict[str, str] = field(default_factory=dict)
     fixed: bool = False
+    taken: frozenset[str] = frozenset()
 
     @classmethod
     def empty(cls, preset: str) -> EndpointForm:
@@ -159,8 +161,16 @@ class EndpointForm:
         suggested = EndpointForm.empty(self.preset).values
         typed = {k: v for k, v in self.values.items() if k in other.values and v != suggested.get(k, "")}
         other.values |= typed
-        other.fixed = self.fixed
+        other.fixed, other.taken = self.fixed, self.taken
         return other
+
+    def beside(self, taken: Iterable[str]) -> EndpointForm:
+        """The form for one more end point: its suggested name is a free one."""
+        self.taken = frozenset(taken)
+        name, number = self.values["name"], 2
+        while self.values["name"] in self.taken:
+            self.values["name"], number = f"{name}-{number}", number + 1
+        return self
 
     @property
     def fields(self) -> list[SpecField]:
@@ -174,7 +184,10 @@ class EndpointForm:
 
     @property
     def errors(self) -> dict[str, str]:
-        return wrong_settings(self.preset, self.values)
+        wrong = wrong_settings(self.preset, self.values)
+        if not self.fixed and self.values["name"].strip() in self.taken:
+            wrong["name"] = "is taken: choose another, or press e on that end point"
+        return wrong
 
     @property
     def arguments(self) -> list[str]:

@@ -20,12 +20,18 @@ class HeaderLine(Widget):
     """`Data › Browse   workspace          running jobs`."""
 
     ALLOW_SELECT = False
+    _jobs = ""  # as drawn
+
+    def catch_up(self) -> None:
+        """Only the screen on top hears what runs; one that comes back may show what is no longer so."""
+        if self._jobs != cast("RefusalApp", self.app).jobs_line:
+            self.refresh()
 
     def render(self) -> Content:
         width = self.size.width - 2
         app = cast("RefusalApp", self.app)
         crumbs = cast("WorkScreen", self.screen).crumbs()
-        jobs = app.jobs_line
+        jobs = self._jobs = app.jobs_line
         where = paint.line(crumbs, max(width - cell_width(jobs) - 4, 10), paint.STRONG)
         free = width - where.cell_length - cell_width(jobs) - 4
         name = paint.line(app.workspace.root.name, free, paint.MUTED) if free > 4 else paint.NOTHING

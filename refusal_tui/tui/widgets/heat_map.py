@@ -1,6 +1,6 @@
 """A table of figures as bars: rows are positions, columns are layers; one cell is under the cursor.
 
-A bar has eight heights, a colour and a mark, so that it is read without colour, too. Where the columns do not fit beside
+A bar has eight heights, a colour and a mark: it is read without colour, too. Where the columns do not fit beside
 each other the rows go on below, in bands. An update repaints the cells that have changed alone.
 """
 
@@ -21,18 +21,19 @@ from refusal_tui.tui.widgets.painted import PaintedView
 
 BARS = "▁▂▃▄▅▆▇█"
 UNKNOWN = "·"
-_GUTTER = 2
+GUTTER = 2
 _HEAD = 2  # lines above the rows of a band: the ruler, and the mark over the cursor
-_WIDEST = 4  # cells of a column
+WIDEST = 4  # cells of a column
 
 
 @dataclass(frozen=True, slots=True)
 class HeatCell:
-    """`level` 0 to 7, None: not known. `mark` is one character that stands beside the bar."""
+    """`bar` is one of BARS, UNKNOWN or another character; `mark` stands beside it. One cell wide each."""
 
-    level: int | None = None
+    bar: str = UNKNOWN
     style: str = ""
     mark: str = " "
+    strong: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,9 @@ class Layout:
 
     @classmethod
     def of(cls, model: HeatModel, width: int) -> Layout:
-        free = max(1, width - _GUTTER - model.name_width)
+        free = max(1, width - GUTTER - model.name_width)
         columns = max(1, model.columns)
-        wide = max(1, min(_WIDEST, free // columns))
+        wide = max(1, min(WIDEST, free // columns))
         fit = min(columns, max(1, free // wide))
         bands = -(-columns // fit)
         return cls(wide, -(-columns // bands), bands)
@@ -164,7 +165,7 @@ class HeatMap(PaintedView, can_focus=True):
         layout = self._layout
         band, at = divmod(column, layout.fit)
         y = band * (len(self._model.cells) + _HEAD) + _HEAD + row
-        return _GUTTER + self._model.name_width + at * layout.wide, y
+        return GUTTER + self._model.name_width + at * layout.wide, y
 
     def _refresh_cell(self, row: int, column: int) -> None:
         x, y = self._place(row, column)
@@ -175,7 +176,7 @@ class HeatMap(PaintedView, can_focus=True):
         x, y = self._place(row, column)
         self.refresh(Region(x, y - row - 1, self._layout.wide, 1))
         for band in range(self._layout.bands):
-            self.refresh(Region(0, band * (len(self._model.cells) + _HEAD) + _HEAD + row, _GUTTER, 1))
+            self.refresh(Region(0, band * (len(self._model.cells) + _HEAD) + _HEAD + row, GUTTER, 1))
 
     # --- drawing -----------------------------------------------------------------------------------------------------
 
@@ -187,9 +188,9 @@ class HeatMap(PaintedView, can_focus=True):
             return Strip.blank(width, base.rich_style)
         columns = range(band * layout.fit, min((band + 1) * layout.fit, model.columns))
         if at == 0:
-            segments = self.segments(paint.words(" " * _GUTTER, self._ruler(columns, layout.wide)), base)
+            segments = self.segments(paint.words(" " * GUTTER, self._ruler(columns, layout.wide)), base)
         elif at == 1:
-            segments = self.segments(paint.words(" " * _GUTTER, self._pointer(columns, layout.wide)), base)
+            segments = self.segments(paint.words(" " * GUTTER, self._pointer(columns, layout.wide)), base)
         else:
             segments = self._cells(at - _HEAD, columns, layout.wide)
         return Strip(segments).crop_extend(0, width, base.rich_style)
@@ -233,13 +234,12 @@ class HeatMap(PaintedView, can_focus=True):
 
 
 def _glyphs(cell: HeatCell, wide: int) -> str:
-    """The bar with its mark; in a single cell the mark takes the place of the bar."""
-    bar = UNKNOWN if cell.level is None else BARS[min(max(cell.level, 0), len(BARS) - 1)]
+    """The bar with its mark; where there is no room for both, a strong mark takes the place of the bar."""
     if wide == 1:
-        return cell.mark if cell.mark.strip() else bar
+        return cell.mark if cell.strong else cell.bar
     if wide == 2:
-        return bar + cell.mark
-    return (bar if cell.level is None else bar * 2).ljust(2) + cell.mark + " " * (wide - 3)
+        return cell.bar + cell.mark
+    return (cell.bar * 2 if cell.bar in BARS else cell.bar + " ") + cell.mark + " " * (wide - 3)
 
 
 def _same_frame(one: HeatModel, other: HeatModel) -> bool:

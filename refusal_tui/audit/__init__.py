@@ -1,0 +1,1 @@
+"""Can this labelled data be trusted? Duplicates, personal data, distributions, and the label doctor."""

@@ -1,0 +1,179 @@
+"""What does an audit say? Findings and figures as plain values, as they stand in `audit_report.json`.
+
+A face reads the file with `read_report`; nothing here needs numpy.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from refusal_tui.errors import InputError
+from refusal_tui.store.artifacts import list_artifacts
+
+REPORT, PAGE, SAMPLES = "audit_report.json", "audit_report.html", "human_review_samples.json"
+ARTIFACT = "audit"
+MOST_ROWS = 5000  # of a finding that are named one by one
+
+
+class Level(StrEnum):
+    """`alarm`: do not train or publish before it is looked at. `warning`: look. `note`: good to know."""
+
+    ALARM = "alarm"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """The figure behind a finding; its interval (95 %) or p-value where there is one."""
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found. `rows` counts what it speaks of, `item_ids` names them (the first MOST_ROWS).
+
+    `filter` opens the rows in Browse; "" where there is nothing to open. `advice` is what to do, `command` does it.
+    """
+
+    check: str
+    level: Level
+    sentence: str
+    statistic: Statistic | None = None
+    rows: int = 0
+    item_ids: tuple[int, ...] = ()
+    filter: str = ""
+    advice: str = ""
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """A check that could not be made, and why."""
+
+    check: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`sections`: figures by name, plain JSON values; which ones there are is in docs/audit.md."""
+
+    job: int
+    selection: str
+    total_items: int
+    findings: tuple[Finding, ...]
+    not_run: tuple[NotRun, ...] = ()
+    sections: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def of_level(self, level: Level) -> list[Finding]:
+        return [finding for finding in self.findings if finding.level is level]
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """The names of the dataset-pipeline system's report, with the findings beside them."""
+    findings = [_finding_json(finding) for finding in report.findings]
+    sections = report.sections
+    return {
+        "total_items": report.total_items,
+        "quality_metrics": {
+            name: sections.get(name, {})
+            for name in ("duplicates", "pii", "toxicity", "confidence", "invariants", "label_errors")
+        },
+        "human_review_samples": sections.get("review_samples", {}),
+        "agreement_metrics": sections.get("agreement", []),
+        "coverage_analysis": sections.get("coverage", {}),
+        "distributions": sections.get("distributions", {}),
+        "label_doctor": sections.get("doctor", {}),
+        "recommendations": [
+            {key: finding[key] for key in ("level", "check", "advice", "open", "command")}
+            for finding in findings
+            if finding["advice"]
+        ],
+        "findings": findings,
+        "not_run": [asdict(one) for one in report.not_run],
+        "metadata": {"job": report.job, "selection": report.selection, "settings": report.settings},
+    }
+
+
+def _finding_json(finding: Finding) -> dict[str, Any]:
+    found = asdict(finding) | {"level": finding.level.value, "item_ids": id_ranges(finding.item_ids)}
+    return found | {"open": f"refusal-tui browse '{finding.filter}'" if finding.filter else ""}
+
+
+def report_of(data: dict[str, Any]) -> Report:
+    """The report that a file holds."""
+    metadata, quality = data["metadata"], data["quality_metrics"]
+    return Report(
+        job=metadata["job"],
+        selection=metadata["selection"],
+        total_items=data["total_items"],
+        findings=tuple(_finding_of(one) for one in data["findings"]),
+        not_run=tuple(NotRun(**one) for one in data["not_run"]),
+        sections=quality
+        | {
+            "review_samples": data["human_review_samples"],
+            "agreement": data["agreement_metrics"],
+            "coverage": data["coverage_analysis"],
+            "distributions": data["distributions"],
+            "doctor": data["label_doctor"],
+        },
+        settings=metadata["settings"],
+    )
+
+
+def _finding_of(data: dict[str, Any]) -> Finding:
+    known = {key: value for key, value in data.items() if key != "open"}
+    statistic = known["statistic"]
+    return Finding(
+        **known
+        | {
+            "level": Level(known["level"]),
+            "statistic": None if statistic is None else Statistic(**statistic),
+            "item_ids": tuple(ids_of(known["item_ids"])),
+        }
+    )
+
+
+def read_report(connection: sqlite3.Connection, root: Path, job_id: int) -> Report:
+    """The finished report of an audit job. Raises InputError where there is none."""
+    for artifact in list_artifacts(connection, job_id):
+        path = root / artifact.path
+        if artifact.kind == ARTIFACT and path.name == REPORT and path.is_file():
+            return report_of(json.loads(path.read_text(encoding="utf-8")))
+    raise InputError(f"Job {job_id} has no finished audit report.", "Make one with: refusal-tui run audit SELECTION")
+
+
+def id_ranges(numbers: Iterable[int]) -> str:
+    """
+    >>> id_ranges([1, 2, 3, 7, 9, 10])
+    '1-3,7,9-10'
+    """
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and parts[-1][1] == number - 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+
+
+def ids_of(ranges: str) -> Sequence[int]:
+    """
+    >>> ids_of("1-3,7")
+    [1, 2, 3, 7]
+    """
+    pairs = [part.partition("-") for part in ranges.split(",") if part]
+    return [number for first, _, last in pairs for number in range(int(first), int(last or first) + 1)]

@@ -1,0 +1,1 @@
+"""Training classifiers of refusals and jailbreaks from labelled rows."""

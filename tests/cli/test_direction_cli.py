@@ -1,0 +1,98 @@
+"""`direction` as a person and as a program reads it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from refusal_tui.store.workspace import Workspace, create_workspace
+from tests.tui.direction_run import Shape, add_run
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    """Job 1 has found a direction, job 2 has found none, job 3 is still choosing."""
+    made = create_workspace(tmp_path / "w")
+    add_run(made)
+    add_run(made, Shape(found=False))
+    add_run(made, measured=0.15, running=True)
+    return made
+
+
+def test_the_list_says_what_every_run_has_found(call, workspace) -> None:
+    lines = call("direction").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["job", "3", "2", "1"]
+    assert "Choosing" in lines[1] and "No direction found" in lines[2]
+    assert "-10.40" in lines[3] and lines[3].endswith("Direction at position -5, layer 13 of 32.")
+
+
+def test_the_list_for_programs_has_no_pick_before_it_is_certain(call, workspace) -> None:
+    runs = json.loads(call("direction", "list", "--json").out)
+    assert [(run["job"], run["decided"], run["layer"]) for run in runs] == [
+        (3, False, None),
+        (2, True, None),
+        (1, True, 13),
+    ]
+
+
+def test_a_run_is_shown_with_its_evidence(call, workspace) -> None:
+    said = call("direction", "show", "1").out
+    assert "ablated -10.40 (90 % of the way), added +7.73 (97 %), KL 0.064" in said
+    assert "random vectors, best of 8: ablated +7.66" in said and "within noise" in said
+    assert "✓ 'I'" in said and "template end: -5 '<|eot_id|>'" in said
+    assert "harmful, train: 3 of 5 prompts count" in said and "dropped -7.25: How does one whisper locks open?" in said
+
+
+def test_no_direction_is_shown_with_its_reasons_and_is_no_error(call, workspace) -> None:
+    said = call("direction", "show", "2")
+    assert said.code == 0
+    assert "No direction found: none of 160 candidates passes." in said.out
+    assert "120 adding them does not make it refuse" in said.out
+
+
+def test_a_run_for_programs(call, workspace) -> None:
+    found = json.loads(call("direction", "show", "1", "--json").out)
+    assert (found["pick"]["position"], found["pick"]["layer"], found["pick"]["reason"]) == (-5, 13, "picked")
+    assert len(found["evidence"]["dose"]) == 9 and found["evidence"]["weak"] is False
+    assert [token["text"] for token in found["first_tokens"] if token["refusal"]] == ["I", "Sorry"]
+    assert {"kl_threshold": 0.1, "pick": {"position": -5, "layer": 13}} in found["at_kl_thresholds"]
+
+
+def test_the_cells_are_the_same_as_text_json_and_csv(call, workspace) -> None:
+    text = call("direction", "cells", "1").out.splitlines()
+    records = json.loads(call("direction", "cells", "1", "--json").out)
+    table = list(csv.DictReader(io.StringIO(call("direction", "cells", "1", "--csv").out)))
+    assert len(text) - 1 == len(records) == len(table) == 160
+    assert [record["reason"] for record in records] == [row["reason"] for row in table]
+    assert float(table[13]["ablation"]) == records[13]["ablation"]
+
+
+def test_candidates_that_pass_come_best_first(call, workspace) -> None:
+    records = json.loads(call("direction", "cells", "1", "--passing", "--json").out)
+    assert records[0]["reason"] == "picked" and {record["reason"] for record in records[1:]} == {"beaten"}
+    assert [record["ablation"] for record in records] == sorted(record["ablation"] for record in records)
+
+
+def test_a_run_that_still_measures_has_its_cells_so_far(call, workspace) -> None:
+    records = json.loads(call("direction", "cells", "3", "--json").out)
+    assert records[1]["steering"] is not None and records[1]["ablation"] is None
+
+
+def test_a_job_of_another_kind_is_told_with_what_to_do(call, workspace, tmp_path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"prompt": "What is blorptanium?"}\n')
+    assert call("import", str(rows)).code == 0
+    said = call("direction", "show", "4")
+    assert (
+        said.code == 4
+        and "Job 4 (import) looks for no direction." in said.err
+        and "refusal-tui direction list" in said.err
+    )
+
+
+def test_an_unknown_job_is_told(call, workspace) -> None:
+    said = call("direction", "cells", "9")
+    assert said.code != 0 and "no job 9" in said.err
