@@ -8,6 +8,7 @@ could hardly be chance; on data without a fault there is none (tests/audit/test_
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -83,7 +84,7 @@ def single_class(table: Table, head: str) -> Finding | None:
         item_ids=table.ids_where(mask),
         filter=f"dataset:{','.join(map(quoted, names))}",
         advice="Label a sample of these rows by reading them; leave the source out of training until it agrees.",
-        command=f"refusal-tui review new dataset:{','.join(map(quoted, names))} --size 50",
+        command="refusal-tui review new {filter} --size 50",
     )
 
 
@@ -124,7 +125,7 @@ def _opening_finding(
         rows=count,
         item_ids=table.ids_where(hits),
         advice="Read these rows and give them the label that their text has.",
-        command=f"refusal-tui run label {scope}label:none --judge linear".replace("  ", " ") if loud else "",
+        command=f"refusal-tui run label {shlex.quote(scope + 'label:none')} --judge linear" if loud else "",
     )
 
 
@@ -155,7 +156,7 @@ def judge_against_people(table: Table, judge: Codes, people: Codes) -> Finding |
         rows=int(mask.sum()),
         item_ids=table.ids_where(mask),
         advice="Let a third person settle these rows.",
-        command="refusal-tui review new {filter} --name settle",
+        command="refusal-tui review new {filter} --questions refusal3",
     )
 
 
@@ -195,7 +196,7 @@ def position_bias(table: Table, order: Codes) -> Finding | None:
         rows=int(counts.sum()),
         item_ids=table.ids_where(order.codes >= 0),
         advice="Ask again with the choices in an order drawn per row.",
-        command="refusal-tui run label --judge refusal-strict --permute --order-sample 0.1",
+        command="refusal-tui run label --judge refusal-strict --endpoint NAME --permute --order-sample 0.1",
     )
 
 

@@ -196,7 +196,7 @@ def low_confidence(table: Table, figures: Mapping[str, Any], least: float) -> It
                 rows=int(below.sum()),
                 item_ids=table.ids_where(below),
                 advice="Let people read these rows.",
-                command="refusal-tui review new {filter} --name low-confidence --aims confidence",
+                command="refusal-tui review new {filter} --aims confidence",
             )
 
 
@@ -226,7 +226,7 @@ def broken_invariants(table: Table) -> tuple[dict[str, int], Finding | None]:
         rows=int(mask.sum()),
         item_ids=table.ids_where(mask),
         advice="Settle what the row is; labels of several annotators may stand beside each other.",
-        command="refusal-tui review new {filter} --name contradictions --questions atoms",
+        command="refusal-tui review new {filter} --questions atoms",
     )
 
 

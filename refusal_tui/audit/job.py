@@ -8,6 +8,7 @@ command take.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -73,7 +74,14 @@ class AuditJob:
         report = replace(report, findings=_with_filters(report.findings, context.job.id))
         context.report(len(table), len(table), "writing", now=True)
         drawn = draw(strata_of(table, judge, people), _sample_size(len(table), self._spec.sample_rate), self._spec.seed)
-        report.sections["review_samples"] = {"rows": len(drawn), "file": SAMPLES, "seed": self._spec.seed}
+        report.sections["review_samples"] = {
+            "rows": len(drawn),
+            "file": SAMPLES,
+            "seed": self._spec.seed,
+            "filter": f"@audit-{context.job.id}-sample",
+            "command": f"refusal-tui review new @audit-{context.job.id}-sample --aims none --random-share 1 "
+            f"--size {len(drawn)}",
+        }
         samples = review_samples(context.connection, table, drawn, find)
         self._write(context, report, samples, scanned)
         _save_selections(context, report, [int(table.ids[one.place]) for one in drawn])
@@ -221,7 +229,9 @@ def _with_filters(found: Iterable[Finding], job: int) -> tuple[Finding, ...]:
             name += "-more"
         names.add(name)
         filter_ = finding.filter or (f"@{name}" if finding.item_ids else "")
-        filled.append(replace(finding, filter=filter_, command=finding.command.replace("{filter}", filter_)))
+        filled.append(
+            replace(finding, filter=filter_, command=finding.command.replace("{filter}", shlex.quote(filter_)))
+        )
     return tuple(filled)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -55,7 +56,9 @@ def _finding(finding: Finding) -> str:
         chance = f", p = {s.p_value:.2g}" if s.p_value is not None else ""
         figure = f"<p class=small>{shown(s.name)}: {s.value:.4g}{bounds}{chance}</p>"
     opens = (
-        f"<p class=small>rows: <code>refusal-tui browse '{shown(finding.filter)}'</code></p>" if finding.filter else ""
+        f"<p class=small>rows: <code>refusal-tui browse {shown(shlex.quote(finding.filter))}</code></p>"
+        if finding.filter
+        else ""
     )
     fix = f" <code>{shown(finding.command, 300)}</code>" if finding.command else ""
     advice = f"<p>{shown(finding.advice)}{fix}</p>" if finding.advice else ""

@@ -100,7 +100,7 @@ def suspected_labels(sample: Sample, names: Sequence[str], seed: int) -> tuple[F
         rows=len(worst),
         item_ids=tuple(sample.items[rows[worst]].tolist()),
         advice="Let people label these rows anew; nothing is changed by itself.",
-        command="refusal-tui review new {filter} --name suspects --aims none",
+        command="refusal-tui review new {filter} --aims none",
     ), len(rows)
 
 

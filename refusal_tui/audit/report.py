@@ -6,6 +6,7 @@ A face reads the file with `read_report`; nothing here needs numpy.
 from __future__ import annotations
 
 import json
+import shlex
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -110,7 +111,7 @@ def report_json(report: Report) -> dict[str, Any]:
 
 def _finding_json(finding: Finding) -> dict[str, Any]:
     found = asdict(finding) | {"level": finding.level.value, "item_ids": id_ranges(finding.item_ids)}
-    return found | {"open": f"refusal-tui browse '{finding.filter}'" if finding.filter else ""}
+    return found | {"open": f"refusal-tui browse {shlex.quote(finding.filter)}" if finding.filter else ""}
 
 
 def report_of(data: dict[str, Any]) -> Report:

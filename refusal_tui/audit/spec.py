@@ -8,6 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from refusal_tui.jobs.spec import JobSpec
+from refusal_tui.pii.names import require_presidio
 from refusal_tui.store.query import compile_filter
 
 
@@ -22,6 +23,10 @@ class AuditSpec(JobSpec):
     against: str = Field("", description="a filter of rows that must not be among these, such as a test set")
     names: bool = Field(False, description="look for names of persons, too (needs presidio and a spaCy model)")
     seed: int = Field(42, ge=0, description="the same seed draws the same samples")
+
+    def check(self) -> None:
+        if self.names:
+            require_presidio()
 
     def check_in(self, connection: sqlite3.Connection) -> None:
         compile_filter(connection, self.against)

@@ -36,11 +36,16 @@ def classifiers(connection: sqlite3.Connection) -> dict[str, str]:
 
 def classifier_folder(workspace: Workspace, connection: sqlite3.Connection, name: str) -> Path:
     """The folder of a classifier. Raises InputError, naming what there is, for one that does not exist."""
+    return (workspace.root / check_classifier(connection, name)).parent
+
+
+def check_classifier(connection: sqlite3.Connection, name: str) -> str:
+    """The path of a classifier's weights. Raises InputError, naming what there is, for one that does not exist."""
     known = classifiers(connection)
     if name not in known:
         there = ", ".join(sorted(known)) or "none yet (refusal-tui run train-classifier)"
         raise InputError(f"There is no classifier {name!r}.", f"Trained ones: {there}.")
-    return (workspace.root / known[name]).parent
+    return known[name]
 
 
 def write_folder(

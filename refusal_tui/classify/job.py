@@ -33,6 +33,7 @@ from refusal_tui.store.items import fetch_rows
 from refusal_tui.store.metrics import put_gauges
 
 _QUICK_ROWS, _QUICK_EPOCHS, _QUICK_TOKENS, _QUICK_OF_CLASS = 400, 2, 128, 40
+_QUICK_BATCH_TOKENS = 1024  # a sample has few rows; in larger batches it would have next to no steps
 _FLUSH_SECONDS, _FLUSH_STEPS = 0.5, 20
 
 
@@ -150,10 +151,13 @@ def _sample(examples: Examples, seed: int) -> Examples:
 
 
 def _loop_settings(spec: TrainClassifierSpec) -> LoopSettings:
+    epochs, batch_tokens = spec.epochs, spec.batch_tokens
+    if spec.quick:
+        epochs, batch_tokens = min(epochs, _QUICK_EPOCHS), min(batch_tokens, _QUICK_BATCH_TOKENS)
     return LoopSettings(
-        seed=spec.seed, epochs=min(spec.epochs, _QUICK_EPOCHS) if spec.quick else spec.epochs,
-        learning_rate=spec.learning_rate, weight_decay=spec.weight_decay, warmup=spec.warmup, schedule=spec.schedule,
-        batch_tokens=spec.batch_tokens, accumulate=spec.accumulate, patience=spec.patience, save_every=spec.save_every,
+        seed=spec.seed, epochs=epochs, learning_rate=spec.learning_rate, weight_decay=spec.weight_decay,
+        warmup=spec.warmup, schedule=spec.schedule, batch_tokens=batch_tokens, accumulate=spec.accumulate,
+        patience=spec.patience, save_every=spec.save_every,
     )  # fmt: skip
 
 

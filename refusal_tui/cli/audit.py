@@ -42,6 +42,8 @@ def show(session: Session, job_id: int, as_json: bool) -> None:
             emit(line)
     for one in report.not_run:
         emit(f"\nnot run  {one.check}: {one.reason}")
+    sample = report.sections["review_samples"]
+    emit(f"\nsample   {sample['rows']:,} rows for people, as a queue: {sample['command']}")
     emit("\nfiles")
     for path in files:
         emit(f"  {workspace.root / path}")

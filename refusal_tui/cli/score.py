@@ -53,13 +53,19 @@ def score(
 
 def _judge(session: Session, name: str, endpoint: str | None) -> tuple[Judge, Constitution | None]:
     """The judge of that name, and the constitution under which its answers become labels (None: the built-in one)."""
+    from refusal_tui.jobs.judging import CLASSIFIER, classifier_judge
     from refusal_tui.judge.registry import JUDGES, make_judge
     from refusal_tui.judge.spec import LLM_JUDGES
 
+    kind, _, trained = name.partition(":")
+    if kind == CLASSIFIER and trained:
+        return classifier_judge(session.workspace(), trained), None
     if name in JUDGES:
         return make_judge(name), None
     if name not in LLM_JUDGES:
-        raise UsageError(f"There is no judge {name!r}.", f"Choose one of: {', '.join([*JUDGES, *LLM_JUDGES])}.")
+        raise UsageError(
+            f"There is no judge {name!r}.", f"Choose one of: {', '.join([*JUDGES, *LLM_JUDGES, 'classifier:NAME'])}."
+        )
     if endpoint is None:
         raise UsageError(f"The judge {name} asks a language model.", "Name one: --endpoint NAME.")
     from refusal_tui.judge.llm import LlmJudge

@@ -33,6 +33,7 @@ from refusal_tui.direction.select import (
 from refusal_tui.errors import InputError
 
 THRESHOLDS = (0.01, 0.03, 0.1, 0.3, 1.0, math.inf)
+LEAST_WAY = 1.0  # of refusal scores, which are log-odds
 _FILES = ("template.json", "first_tokens.json", "extraction.json", "prompts.json", "evidence.json", CARD)
 _CELLS = "cells.jsonl"
 _Mark = tuple[int, int] | None
@@ -104,21 +105,25 @@ class Report:
     def reliability(self, cell: Cell, figures: list[list[float]] | None) -> float | None:
         return None if figures is None else figures[cell.position - self.positions.start][cell.layer]
 
+    @property
+    def way(self) -> float:
+        """How far apart the refusal scores of the two sets are in the unchanged model."""
+        return 0.0 if self.baseline is None else self.baseline[0] - self.baseline[1]
+
     def effect(self, cell: Cell) -> float | None:
-        """The share of the way from refusing to not refusing that the ablation goes; above 1: beyond harmless."""
+        """The share of the way from refusing to not refusing that the ablation goes; above 1: beyond harmless. None
+        also where there is hardly a way: a model that treats both sets alike."""
         score = self.grid[cell].ablation
-        if self.baseline is None or score is None:
+        if self.baseline is None or score is None or self.way < LEAST_WAY:
             return None
-        harmful, harmless = self.baseline
-        return (harmful - score) / max(harmful - harmless, 1e-9)
+        return (self.baseline[0] - score) / self.way
 
     def addition(self, cell: Cell) -> float | None:
-        """The share of the way from not refusing to refusing that adding the direction goes."""
+        """The share of the way from not refusing to refusing that adding the direction goes; None as above."""
         score = self.grid[cell].steering
-        if self.baseline is None or score is None:
+        if self.baseline is None or score is None or self.way < LEAST_WAY:
             return None
-        harmful, harmless = self.baseline
-        return (score - harmless) / max(harmful - harmless, 1e-9)
+        return (score - self.baseline[1]) / self.way
 
     def at_thresholds(self) -> list[tuple[float, Cell | None]]:
         """What the rule would choose with another bound on KL; [] until the cells that could win are measured."""

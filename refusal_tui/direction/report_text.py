@@ -67,9 +67,9 @@ def outcome(report: Report) -> str:
     if not report.decided:
         return "Choosing: what could still win is being measured."
     if pick is None:
-        told = f"No direction found: none of {len(report.grid)} candidates passes."
+        told = f"No direction found: none of {len(report.grid)} candidates passes"
         refuses = report.baseline is None or report.baseline[0] > 0
-        return told if refuses else f"{told} The model refuses neither set."
+        return f"{told}." if refuses else f"{told}; it refuses neither set."
     return f"Direction at {place(pick)} of {report.n_layers}."
 
 

@@ -5,12 +5,13 @@ Capabilities never import one another: the judge comes through the registry, and
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING, Protocol
 
 from refusal_tui.errors import InputError
-from refusal_tui.jobs.registry import HANDED_JUDGE, load
+from refusal_tui.jobs.registry import CHECK_CLASSIFIER, CLASSIFIER_JUDGE, HANDED_JUDGE, load
 from refusal_tui.labels.rows import Row
-from refusal_tui.labels.verdict import RowError, Verdict
+from refusal_tui.labels.verdict import Judge, RowError, Verdict
 from refusal_tui.store.ledger import RowKey
 from refusal_tui.store.workspace import Workspace
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 # They work from the text alone: no end point, no cost.
 OFFLINE_JUDGES = ("lexical", "linear")
+# The judge of a labelling job that is one of the workspace's own classifiers.
+CLASSIFIER = "classifier"
 
 
 class HandedJudge(Protocol):
@@ -46,6 +49,17 @@ def handed_judge(name: str, endpoint: str | None, models: Models, workspace: Wor
     """The judge `name`: offline, or asking `endpoint`, one of `models`."""
     judge: HandedJudge = load(HANDED_JUDGE)(name, endpoint, models, workspace)
     return judge
+
+
+def classifier_judge(workspace: Workspace, name: str) -> Judge:
+    """The classifier `name` of the workspace as a judge. Raises InputError where it does not exist."""
+    judge: Judge = load(CLASSIFIER_JUDGE)(workspace, name)
+    return judge
+
+
+def check_classifier(connection: sqlite3.Connection, name: str) -> None:
+    """Raises InputError, naming what there is, for a classifier that does not exist."""
+    load(CHECK_CLASSIFIER)(connection, name)
 
 
 def check_judge(name: str) -> None:

@@ -29,6 +29,9 @@ LANES: Mapping[str, Lane] = {lane.name: lane for lane in (CPU, FREE, GPU)}
 
 # How a job gets a judge from the engine (`jobs/judging.py`).
 HANDED_JUDGE = "refusal_tui.judge.handed:make_handed_judge"
+# How the judging room gets a classifier that was trained here.
+CLASSIFIER_JUDGE = "refusal_tui.classify.judge:classifier_judge"
+CHECK_CLASSIFIER = "refusal_tui.classify.folder:check_classifier"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from refusal_tui.errors import InputError
-from refusal_tui.jobs.judging import OFFLINE_JUDGES
 from refusal_tui.jobs.spec import load_spec
 from refusal_tui.judge.card import CardRow, JudgeCard, make_card
 from refusal_tui.judge.consensus import METHODS, consensus_annotator, has_panel, made_in
@@ -69,7 +68,7 @@ def job_cards(connection: sqlite3.Connection, job: Job, *, gold: str | None = No
                 profile=profile,
                 gold=right,
                 canaries=canaries if first else (),
-                usd=_cost(connection, job.id, unit) if spec.judge not in OFFLINE_JUDGES else 0.0,
+                usd=_cost(connection, job.id, unit) if not spec.offline else 0.0,
                 seconds=job.active_seconds if first and job.active_seconds else None,
                 order_sampled=first and again == ORDER,
             )
@@ -116,8 +115,8 @@ def _profile_of(verdict: Verdict, constitution: Constitution | None) -> str:
 
 
 def _units(spec: LabelSpec) -> Iterable[tuple[Unit, str]]:
-    if spec.judge in OFFLINE_JUDGES:
-        yield Unit(), f"judge:{spec.judge}"
+    if spec.offline:
+        yield Unit(), f"judge:{spec.own_name}"
         return
     for k, name in enumerate(spec.voters):
         yield Unit("", k), annotator_of(spec.judge, name)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from refusal_tui.jobs.judging import OFFLINE_JUDGES
+from refusal_tui.jobs.judging import classifier_judge
 from refusal_tui.jobs.rowjob import RowJob
 from refusal_tui.judge.registry import make_judge
 from refusal_tui.judge.spec import LabelSpec
-from refusal_tui.labels.verdict import RowError, Verdict
+from refusal_tui.labels.verdict import Judge, RowError, Verdict
 from refusal_tui.store.outcomes import PendingRow
 from refusal_tui.store.workspace import Workspace
 
@@ -18,8 +18,10 @@ _SHORTEST_TURN_SECONDS = 0.25  # a paced job moves visibly, not in one jump per 
 
 def make_label_job(spec: LabelSpec, workspace: Workspace) -> RowJob:
     """The job of a spec: around an offline judge, or asking language models."""
-    if spec.judge in OFFLINE_JUDGES:
-        return LabelJob(spec)
+    if spec.classifier:
+        return LabelJob(spec, classifier_judge(workspace, spec.classifier))
+    if spec.offline:
+        return LabelJob(spec, make_judge(spec.judge))
     from refusal_tui.judge.llm_job import LlmLabelJob
 
     return LlmLabelJob(spec, workspace)
@@ -28,8 +30,8 @@ def make_label_job(spec: LabelSpec, workspace: Workspace) -> RowJob:
 class LabelJob(RowJob):
     """A RowJob around a judge that needs nobody else."""
 
-    def __init__(self, spec: LabelSpec) -> None:
-        self._judge = make_judge(spec.judge)
+    def __init__(self, spec: LabelSpec, judge: Judge) -> None:
+        self._judge = judge
         self.concurrency = 1
         self.max_rate = spec.max_rate
         paced = _BATCH_ROWS if spec.max_rate is None else max(1, int(spec.max_rate * _SHORTEST_TURN_SECONDS))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from refusal_tui.jobs.judging import OFFLINE_JUDGES
+from refusal_tui.jobs.judging import CLASSIFIER, OFFLINE_JUDGES, check_classifier
 from refusal_tui.jobs.lanes import check_batch, lane_of
 from refusal_tui.jobs.spec import JobSpec, SpecError, not_for, only_for
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 JudgeName = Literal[
     "lexical", "linear", "atoms", "wildguard", "sorry-bench", "xstest", "roberta", "strongreject", "refusal-strict",
-    "refusal-lenient", "or-bench",
+    "refusal-lenient", "or-bench", "classifier",
 ]  # fmt: skip
-LLM_JUDGES = tuple(name for name in get_args(JudgeName) if name not in OFFLINE_JUDGES)
-_MODEL = not_for(judge=OFFLINE_JUDGES)
+_ALONE = (*OFFLINE_JUDGES, CLASSIFIER)  # they ask no end point
+LLM_JUDGES = tuple(name for name in get_args(JudgeName) if name not in _ALONE)
+_MODEL = not_for(judge=_ALONE)
 _NEEDS_MODEL = (
     "panel", "second_pass", "arbiter", "order_sample", "contextual", "permute", "canaries", "free_first", "batch",
     "max_cost", "max_tokens",
@@ -39,6 +40,11 @@ class LabelSpec(JobSpec):
     )
     endpoint: str | None = Field(
         None, description="the language model that judges (refusal-tui endpoint list)", json_schema_extra=_MODEL
+    )
+    classifier: str | None = Field(
+        None,
+        description="which of the workspace's own classifiers judges (refusal-tui run train-classifier)",
+        json_schema_extra=only_for(judge=CLASSIFIER),
     )
     questions: str = Field(
         "style,harms,topics",
@@ -103,7 +109,10 @@ class LabelSpec(JobSpec):
         return data  # version 1 knew `judge` and `max_rate`, with the same meaning
 
     def check(self) -> None:
-        if self.judge not in OFFLINE_JUDGES:
+        if (self.judge == CLASSIFIER) != bool(self.classifier):
+            needed = self.judge == CLASSIFIER
+            raise SpecError({"classifier": "is needed" if needed else f"is for --judge {CLASSIFIER}"})
+        if not self.offline:
             if not self.endpoint:
                 raise SpecError({"endpoint": f"is needed: the judge {self.judge} asks a language model"})
             if len(set(self.voters)) < len(self.voters):
@@ -114,7 +123,9 @@ class LabelSpec(JobSpec):
             raise SpecError(dict.fromkeys(needless, "is for judges that ask a language model"))
 
     def check_in(self, connection: sqlite3.Connection) -> None:
-        if self.judge in OFFLINE_JUDGES:
+        if self.classifier:
+            check_classifier(connection, self.classifier)
+        if self.offline:
             return
         from refusal_tui.judge.interview import questions_of
         from refusal_tui.store.endpoints import get_endpoint
@@ -145,12 +156,22 @@ class LabelSpec(JobSpec):
         return label_asks(self, connection)
 
     def title(self) -> str:
-        return f"label with {self.judge}" + (
-            f" by {', '.join(self.voters)}" if self.judge not in OFFLINE_JUDGES else ""
-        )
+        if self.classifier:
+            return f"label with {self.classifier}"
+        return f"label with {self.judge}" + ("" if self.offline else f" by {', '.join(self.voters)}")
 
     def lane(self, connection: sqlite3.Connection) -> str | None:
-        return None if self.judge in OFFLINE_JUDGES else lane_of(connection, self.asked)
+        return None if self.offline else lane_of(connection, self.asked)
+
+    @property
+    def offline(self) -> bool:
+        """Whether it labels from the text alone, and no end point is asked."""
+        return self.judge in _ALONE
+
+    @property
+    def own_name(self) -> str:
+        """The name of an offline judge behind `judge:`."""
+        return f"{CLASSIFIER}/{self.classifier}" if self.classifier else self.judge
 
     @property
     def voters(self) -> tuple[str, ...]:

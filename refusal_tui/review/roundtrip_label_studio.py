@@ -3,8 +3,8 @@
 The format is Label Studio's own (labelstud.io, "Label Studio JSON format of annotated tasks"): a list of tasks, each
 with `data` and `annotations`; an annotation has `result` (one entry per question: `from_name`, `to_name`, type
 `choices`, `value.choices`), `completed_by`, `lead_time` in seconds, `was_cancelled` (skipped) and `created_at`. A note
-(`textarea`, `value.text`) and a flag are parts of the interface, too. What tells the row, its queue and its card travels
-in `data`, which Label Studio hands back untouched.
+(`textarea`, `value.text`) and a flag are parts of the interface, too. What tells the row, its queue and its card
+travels in `data`, which Label Studio hands back untouched.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def interface(asked: Sheet) -> str:
             for option in question.options
         ]
         lines.append("  </Choices>")
-    lines.append(f'  <Choices name="{_FLAG}" toName="response" choice="multiple"><Choice value="{_FLAGGED}"/></Choices>')
-    lines.append(f'  <TextArea name="{_NOTE}" toName="response" maxSubmissions="1" editable="true" placeholder="Note"/>')
+    lines += [f'  <Choices name="{_FLAG}" toName="response" choice="multiple">', f'    <Choice value="{_FLAGGED}"/>']
+    lines += ["  </Choices>", f'  <TextArea name="{_NOTE}" toName="response" maxSubmissions="1" placeholder="Note"/>']
     return "\n".join([*lines, "</View>", ""])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -178,6 +179,13 @@ def test_every_finding_with_rows_has_a_filter_that_opens_exactly_them(workspace:
     with closing(workspace.open()) as connection:
         for one in with_rows:
             assert set(select_ids(connection, one.filter)) == set(one.item_ids), one.check
+
+
+def test_a_source_with_a_blank_in_its_name_is_one_word_of_the_command(workspace: Workspace) -> None:
+    rows = with_source(clean(33), 0.2, 33)
+    fill(workspace, replace(rows, source=tuple("the wild one" if s == "wild" else s for s in rows.source)))
+    command = finding(audit(workspace), "single-class-source").command
+    assert shlex.split(command) == ["refusal-tui", "review", "new", 'dataset:"the wild one"', "--size", "50"]
 
 
 def test_the_commands_hold_no_open_blank_for_the_rows(workspace: Workspace) -> None:

@@ -40,7 +40,8 @@ class Bench:
     def start(self, **changes: Any) -> int:
         """Checked and queued as `submit` does it, without a supervisor."""
         settings = {
-            "name": "tiny", "encoder": str(self.encoder), "epochs": 6, "learning_rate": 3e-3, "batch_tokens": 500, "patience": 6,
+            "name": "tiny", "encoder": str(self.encoder), "epochs": 6, "patience": 6, "learning_rate": 3e-3,
+            "batch_tokens": 500,
             "max_tokens": 48, "device": "cpu", "save_every": 3, **changes,
         }  # fmt: skip
         spec = TrainClassifierSpec(**settings)

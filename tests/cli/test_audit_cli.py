@@ -21,9 +21,8 @@ def workspace(tmp_path: Path) -> Workspace:
     """40 rows of four kinds; the refusals among them are labelled none."""
     workspace = make_workspace(tmp_path / "ws", 40)
     with closing(workspace.open()) as connection, transaction(connection):
-        add_verdicts(
-            connection, [says(number, "soft" if number % 4 == 3 else "none", probability=0.9) for number in range(1, 41)]
-        )
+        labels = {number: "soft" if number % 4 == 3 else "none" for number in range(1, 41)}
+        add_verdicts(connection, [says(number, label, probability=0.9) for number, label in labels.items()])
     return workspace
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refusal_tui.errors import UnavailableError
 from refusal_tui.pii.find import find_pii
+from refusal_tui.pii.names import find_with_names, require_presidio
 from refusal_tui.pii.scrub import Scrubber, masked
 from refusal_tui.pii.spans import PiiType
 from tests.pii.labelled import labelled_texts, score
@@ -44,6 +47,15 @@ def test_a_private_address_and_a_reserved_domain_are_nobodys() -> None:
 def test_where_two_types_overlap_one_is_reported() -> None:
     spans = find_pii("IBAN DE89 3704 0044 0532 0130 00")
     assert [span.type for span in spans] == [PiiType.IBAN]
+
+
+@pytest.mark.skipif(find_spec("presidio_analyzer") is not None, reason="presidio is installed here")
+def test_names_without_presidio_say_what_to_install() -> None:
+    with pytest.raises(UnavailableError) as error:
+        require_presidio()
+    assert "pip install presidio-analyzer" in error.value.next_step
+    with pytest.raises(UnavailableError):
+        find_with_names()
 
 
 # --- scrubbing -------------------------------------------------------------------------------------------------------

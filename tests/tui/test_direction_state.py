@@ -146,6 +146,18 @@ def test_levels_go_from_nothing_to_all(folder: Path) -> None:
     assert level(report, Measure.RELIABILITY, Cell(-1, 1)) < level(report, Measure.RELIABILITY, PICK) == 7
 
 
+def test_a_model_that_refuses_neither_set_has_no_shares_but_a_map_all_the_same(folder: Path) -> None:
+    write_run(folder, Shape(found=False))
+    extraction = json.loads((folder / "extraction.json").read_text())
+    for one in extraction["kept"].values():
+        one["scores"] = [-12.5] * len(one["scores"])
+    (folder / "extraction.json").write_text(json.dumps(extraction))
+    report = read_report(folder)
+    assert outcome(report).endswith("; it refuses neither set.")
+    assert report.effect(PICK) is None and report.addition(PICK) is None
+    assert level(report, Measure.ADDITION, Cell(-1, 1)) == 0 and level(report, Measure.ABLATION, PICK) == 7
+
+
 def test_a_figure_that_is_not_known_has_no_level(folder: Path) -> None:
     report = report_of(folder, measured=0.15, ended=False)
     assert level(report, Measure.ABLATION, PICK) is None and level(report, Measure.KL, PICK) is None

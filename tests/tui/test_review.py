@@ -305,9 +305,9 @@ async def test_the_card_needs_no_more_than_16_colours_and_works_without_any(
     async with card(open_app, workspace) as pilot:
         if colours != "none":
             pilot.app.theme = colours
-        await press(pilot, "o", "b")
+        await press(pilot, "o", "h", "b")
         assert svg(pilot.app, f"card-{colours}")
-        assert "▸o ○ none" in shown(pilot, "question")
+        assert "▸h ● hard" in shown(pilot, "question") and "1 mark" in shown(pilot, "response")
 
 
 async def test_a_repeat_comes_silently_and_is_compared_with_the_first_answer(workspace, open_app) -> None:

@@ -74,7 +74,7 @@ def nothing_left(desk: Desk) -> Content:
         paint.words((done, "")),
         paint.words((_NO_CARD[1], paint.MUTED)),
         "",
-        paint.keys(("u", "take the last answer back"), ("b", "look at it"), ("esc", "to the queues")),
+        paint.keys(("u", "take the last answer back"), ("b", "look at it"), ("g a", "agreement"), ("esc", "queues")),
     )
 
 

@@ -48,9 +48,11 @@ def level(report: Report, measure: Measure, cell: Cell) -> int | None:
     """0 to 7, or None where the figure is not known. For KL a high level is bad, for the others it is good."""
     match measure:
         case Measure.ABLATION:
-            return _share(report.effect(cell))
+            effect, score = report.effect(cell), report.grid[cell].ablation
+            return _share(effect if effect is not None else _odds(score, -1))
         case Measure.ADDITION:
-            return _share(report.addition(cell))
+            addition, score = report.addition(cell), report.grid[cell].steering
+            return _share(addition if addition is not None else _odds(score, 1))
         case Measure.KL:
             return _step(report.grid[cell].kl, _KL)
         case Measure.RELIABILITY:
@@ -65,6 +67,15 @@ def _share(value: float | None) -> int | None:
     if value is None or value != value:
         return None
     return max(0, min(LEVELS - 1, round(value * (LEVELS - 1))))
+
+
+def _odds(score: float | None, sign: int) -> float | None:
+    """The score itself as a share, for a model that treats both sets alike: from -5 to 5, or from 5 to -5.
+
+    >>> _odds(0.0, 1), _odds(-5.0, -1), _odds(None, 1)
+    (0.5, 1.0, None)
+    """
+    return None if score is None else 0.5 + sign * score / 10
 
 
 def _step(value: float | None, bounds: tuple[float, ...]) -> int | None:
