@@ -81,6 +81,7 @@ class TrainClassifierJob:
         files = write_folder(context.folder / FOLDER, model, tokenizer, known, metrics, facts, predictions)
         for path in files:
             context.artifact(path, KIND, {"name": spec.name, "head": spec.head, "encoder": spec.encoder})
+        context.artifact(context.folder / "data.json", "split", {"name": spec.name, "seed": spec.seed})
         _keep_figures(context, metrics, trained.steps)
         context.report(trained.steps, trained.steps, "done", now=True)
         return f"{spec.name}: {metrics['headline']}"

@@ -55,9 +55,9 @@ def _libraries() -> tuple[Any, Any]:
             f"Classifiers need torch, transformers and accelerate ({error.name} is not installed).",
             "Install them with: pip install 'refusal-tui[ml]'",
         ) from error
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
     # It would print a table of the new head's tensors, which are meant to be new.
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()
     return torch, transformers
 
 

@@ -199,7 +199,7 @@ def _pass_cost(anatomy: Anatomy, device: str) -> float:
     """What one more pass costs, in tokens: launching every block, reading all weights and the output layer again."""
     weights = max(1, sum(p.numel() for block in anatomy.blocks.modules for p in block.parameters()))
     launching = _OVERHEAD_SECONDS * anatomy.n_layers * _FLOPS.get(device, 1e13) / (2 * weights)
-    return launching + _READING.get(device, 100) * (1 + anatomy.vocabulary * anatomy.width / weights)
+    return float(launching + _READING.get(device, 100) * (1 + anatomy.vocabulary * anatomy.width / weights))
 
 
 def _fitting_tokens(device: Any, anatomy: Anatomy) -> int:

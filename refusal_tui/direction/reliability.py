@@ -65,7 +65,7 @@ def auroc(positive: Tensor, negative: Tensor) -> float:
 def _half_weights(count: int, generator: object) -> tuple[Tensor, Tensor]:
     import torch
 
-    order = torch.randperm(count, generator=generator)  # type: ignore[call-overload]
+    order = torch.randperm(count, generator=generator)
     halves = []
     for part in (order[: count // 2], order[count // 2 :]):
         weights = torch.zeros(count, dtype=torch.float64)
@@ -78,7 +78,7 @@ def _bootstrap_weights(count: int, draws: int, generator: object) -> Tensor:
     """[draws, count]: how often each prompt was drawn, as shares."""
     import torch
 
-    drawn = torch.randint(count, (draws, count), generator=generator)  # type: ignore[call-overload]
+    drawn = torch.randint(count, (draws, count), generator=generator)
     weights = torch.zeros(draws, count, dtype=torch.float64)
     return weights.scatter_add_(1, drawn, torch.full_like(drawn, 1 / count, dtype=torch.float64))
 

@@ -27,7 +27,7 @@ def load_model(
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
     on_gpu = torch.cuda.is_available() and device != "cpu"
     free = None if on_gpu else free_memory()
     if free is not None and size_of(name) / 2 > free:  # files in 32 bits take half of that in bfloat16

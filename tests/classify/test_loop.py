@@ -155,7 +155,7 @@ def test_a_killed_run_goes_on_bit_for_bit_whenever_it_was_killed(encoder: Path, 
 
 def test_it_learns_to_tell_the_classes_apart(encoder: Path, tmp_path: Path) -> None:
     watch = Notes()
-    trained, _ = run(encoder, tmp_path, watch, replace(SETTINGS, epochs=10, learning_rate=5e-3, accumulate=1))
+    trained, _ = run(encoder, tmp_path, watch, replace(SETTINGS, epochs=4, learning_rate=4e-3, accumulate=1))
     assert max(m.accuracy for m in trained.history) > 0.95
     assert list(watch.losses) == list(range(1, trained.steps + 1))
 

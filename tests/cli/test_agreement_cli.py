@@ -25,7 +25,8 @@ def workspace(tmp_path) -> Workspace:
     return made
 
 
-def test_pairs_parts_and_matrices_are_printed(call) -> None:
+def test_pairs_parts_and_matrices_are_printed(call, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     said = call("agreement", "--annotator", "ada", "--annotator", "bo")
     assert said.code == 0
     lines = said.out.splitlines()
@@ -35,6 +36,14 @@ def test_pairs_parts_and_matrices_are_printed(call) -> None:
     assert any(line.strip().startswith("model m0") for line in lines)
     assert any(line.startswith("ada ↓ bo →") for line in lines)
     assert "BCa bootstrap over prompts" in said.out
+
+
+def test_a_pair_fits_80_columns_without_its_prompts(call, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = call("agreement", "--annotator", "ada", "--annotator", "bo").out.splitlines()
+    head, pair = lines[1], next(line for line in lines if line.startswith("ada × bo"))
+    assert "prompts" not in head and pair.split()[3:5] == ["24", ".958"]
+    assert len(head) <= 80 and len(pair) <= 80
 
 
 def test_many_pairs_come_without_matrices_and_say_how_to_get_one(call, workspace) -> None:
