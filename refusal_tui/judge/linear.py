@@ -1,7 +1,7 @@
 """Does this response refuse? The lexical judge's findings and hashed n-grams under two linear models.
 
 First refusal against none, then soft against hard, each a logistic regression whose weights are shipped
-(`offline/weights.safetensors`, made by `offline/train.py`; card: `offline/MODEL_CARD.md`). The lexical judge's two scores
+(`offline/weights.safetensors`, made by `offline/train.py`; card: offline/MODEL_CARD.md). The lexical judge's two scores
 are features among others, so that the n-grams only correct it where the training data says so. Its evidence spans are
 the evidence here, too. No scikit-learn, no torch: one gather and one sum per text.
 """

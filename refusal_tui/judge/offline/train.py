@@ -1,4 +1,4 @@
-"""How is the shipped linear judge made? `make train-offline-judge` runs this; `offline/MODEL_CARD.md` says what came out.
+"""How is the shipped linear judge made? `make train-offline-judge` runs this; MODEL_CARD.md says what came.
 
 Learns from the seeded corpus of `corpus.py` and from two MIT-licensed human-labelled files (chatgpt-refusals: Reuter &
 Schulze 2023; OpenAI's RBR gold data). XSTest and Do-Not-Answer rows are never read here. Needs scikit-learn and scipy.
