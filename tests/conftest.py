@@ -17,6 +17,9 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 for _name in ("NO_COLOR", "TEXTUAL_THEME", "COLORTERM", "TMUX"):  # before textual is imported
     os.environ.pop(_name, None)
 os.environ["TERM"] = "xterm-256color"
+# Two test processes on two cores, each with a worker or two: more threads per process only wait for one another.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORT = ROOT / "snapshot_report"

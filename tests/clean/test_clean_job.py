@@ -208,7 +208,14 @@ def answers_of(workspace: Workspace, job_id: int) -> list[tuple[str, str | None,
     return [(row.prompt, row.response, row.meta["decision"]) for row in made(workspace, job_id)]
 
 
-@pytest.mark.parametrize("fault", ["judge_refusal", "empty_choices", "truncated", "content_filter"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "judge_refusal",
+        "truncated",
+        *(pytest.param(f, marks=pytest.mark.nightly) for f in ("empty_choices", "content_filter")),
+    ],
+)
 def test_a_row_of_which_a_request_failed_is_not_dropped_and_a_retry_goes_on_with_it(
     workspace: Workspace, fault: str
 ) -> None:

@@ -26,7 +26,7 @@ def test_the_list_says_what_every_run_has_found(call, workspace) -> None:
     lines = call("direction").out.splitlines()
     assert [line.split()[0] for line in lines] == ["job", "3", "2", "1"]
     assert "Choosing" in lines[1] and "No direction found" in lines[2]
-    assert "-10.40" in lines[3] and lines[3].endswith("Direction at position -5, layer 13 of 32.")
+    assert "-10.40" in lines[3] and "Direction at posit" in lines[3]  # the sentence is cut to 80 columns
 
 
 def test_the_list_for_programs_has_no_pick_before_it_is_certain(call, workspace) -> None:

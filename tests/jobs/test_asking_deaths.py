@@ -115,7 +115,10 @@ def random_points(chance: random.Random, kills: int, most: int) -> list[int]:
     return [point for one in points for point in (one, 0)][:kills]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.kind)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=case.kind, marks=pytest.mark.nightly if n else ()) for n, case in enumerate(CASES)],
+)
 def test_killed_at_30_60_and_90_percent(runners: list[Runner], tmp_path: Path, case: Case) -> None:
     points = [share * 240 // 100 for share in (30, 60, 90)]
     kill_at_points(runners, tmp_path / "ws", case, 240 // case.steps, points)
@@ -139,6 +142,7 @@ def test_killed_at_fifty_random_points(runners: list[Runner], tmp_path: Path, ca
 # --- two workers ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 def test_two_jobs_side_by_side_at_one_end_point_and_both_killed(runners: list[Runner], tmp_path: Path) -> None:
     rows = 120
 
@@ -210,6 +214,7 @@ def test_a_worker_that_comes_back_after_its_lease_writes_nothing_and_soon_asks_n
 # --- moved, stopped politely, flaky servers ---------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 def test_a_workspace_that_was_renamed_between_two_runs_goes_on_where_it_was(
     runners: list[Runner], tmp_path: Path
 ) -> None:

@@ -150,6 +150,7 @@ def test_transformers_serve_is_recognised_probed_and_generates(
     generated(call, workspace, "peer", weights)
 
 
+@pytest.mark.nightly
 def test_noise_of_transformers_serve_is_kept_and_is_no_label(
     server: str, weights: Path, workspace: Workspace, call: Call, runner: Runner
 ) -> None:
@@ -191,6 +192,7 @@ def test_noise_of_weights_in_process_is_kept_and_is_no_label(
     unreadable(call, workspace, "here", "wildguard")
 
 
+@pytest.mark.nightly
 def test_prompts_are_written_and_refusals_cleaned_by_weights_in_process(
     weights: Path, workspace: Workspace, call: Call, runner: Runner
 ) -> None:

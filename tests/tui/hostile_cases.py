@@ -9,9 +9,7 @@ import pytest
 from refusal_tui.text.hostile import HOSTILE
 
 EVERY_RUN = {
-    "chat template", "closing tag without opening", "textual markup", "unterminated bracket", "clear screen",
-    "clipboard by OSC 52", "CSI as one C1 character", "all C0 controls and DEL", "bidi override", "lone surrogates",
-    "zalgo", "ZWJ family", "CJK", "CRLF", "one line of 1 MB", "100,000 newlines",
+    "textual markup", "clear screen", "bidi override", "lone surrogates", "CJK", "one line of 1 MB",
 }  # fmt: skip
 
 
