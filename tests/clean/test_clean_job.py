@@ -208,13 +208,12 @@ def answers_of(workspace: Workspace, job_id: int) -> list[tuple[str, str | None,
     return [(row.prompt, row.response, row.meta["decision"]) for row in made(workspace, job_id)]
 
 
+SLOW = pytest.mark.nightly  # they wait for the backoff of several tries
+
+
 @pytest.mark.parametrize(
     "fault",
-    [
-        "judge_refusal",
-        "truncated",
-        *(pytest.param(f, marks=pytest.mark.nightly) for f in ("empty_choices", "content_filter")),
-    ],
+    ["judge_refusal", "truncated", *(pytest.param(f, marks=SLOW) for f in ("empty_choices", "content_filter"))],
 )
 def test_a_row_of_which_a_request_failed_is_not_dropped_and_a_retry_goes_on_with_it(
     workspace: Workspace, fault: str
