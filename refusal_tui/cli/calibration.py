@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from refusal_tui.cli.common import Session, emit_json, emit_table, json_option, pass_session, say
+from refusal_tui.cli.common import Session, emit_json, emit_table, job_argument, json_option, pass_session, say
 
 
 @click.group()
@@ -18,7 +18,7 @@ def calibration() -> None:
 
 
 @calibration.command()
-@click.argument("job_id", type=click.IntRange(1), metavar="JOB")
+@job_argument
 @click.option("--gold", metavar="NAME", help="The human annotator who is right (default: the one with most labels).")
 @click.option("--judge", metavar="NAME", help="Only this judge of the job's (default: all of them).")
 @json_option

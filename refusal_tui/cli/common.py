@@ -24,7 +24,13 @@ _NARROWEST = 6
 class OpenWorkbench(Protocol):
     """Opens the screens and returns the exit code. Handed in from above: no face imports the other."""
 
-    def __call__(self, workspace: Workspace, selection: str | None = None, review: str | None = None) -> int: ...
+    def __call__(
+        self,
+        workspace: Workspace,
+        selection: str | None = None,
+        review: str | None = None,
+        direction: int | None = None,
+    ) -> int: ...
 
 
 @dataclass
@@ -51,6 +57,7 @@ class Session:
 
 
 pass_session = click.make_pass_decorator(Session)
+job_argument = click.argument("job_id", type=click.IntRange(1), metavar="JOB")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from refusal_tui.cli.common import Session, emit, emit_json, emit_table, json_option, pass_session
+from refusal_tui.cli.common import Session, emit, emit_json, emit_table, job_argument, json_option, pass_session
 
 
 @click.command()
-@click.argument("job_id", type=click.IntRange(1), metavar="JOB")
+@job_argument
 @click.option(
     "--method", type=click.Choice(["majority", "dawid-skene"]), default="majority", show_default=True,
     help="Most votes; or Dawid and Skene's estimate, which weighs each judge by how often the others bear it out.",

@@ -55,9 +55,9 @@ def evaluate(
     if not wait:
         return _tell_started(session, generated.values(), as_json)
     code, done = _wait_for_all(session, generated.values())
-    generated = dict(zip(generated, done, strict=True))
     if code != ExitCode.OK:
         return code
+    generated = dict(zip(generated, done, strict=True))
     labelled = [evaluation.label_job(workspace, plan, job) for job in generated.values()]
     _bring_on(session, labelled)
     code, labelled = _wait_for_all(session, labelled)
@@ -91,7 +91,7 @@ def _tell_started(session: Session, jobs: Iterable[Job], as_json: bool) -> int:
 
 
 def _wait_for_all(session: Session, jobs: Iterable[Job]) -> tuple[int, list[Job]]:
-    """The first exit code that is not 0, and the jobs as they are now."""
+    """0 and the jobs as they are now, or the first other exit code and the jobs up to that one."""
     from refusal_tui.store.jobs import get_job
 
     done = []

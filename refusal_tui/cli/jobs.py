@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 import click
 
-from refusal_tui.cli.common import Session, emit, emit_json, emit_table, json_option, pass_session, say
+from refusal_tui.cli.common import Session, emit, emit_json, emit_table, job_argument, json_option, pass_session, say
 from refusal_tui.cli.watch import asking_record, duration, job_record, wait_for_job
 from refusal_tui.errors import RefusalTuiError
 from refusal_tui.jobs import control
@@ -38,7 +38,6 @@ from refusal_tui.text.mask import mask_secrets
 from refusal_tui.text.safe import shorten
 
 _SHOWN_ANSWERS = 5
-job_argument = click.argument("job_id", type=click.IntRange(1), metavar="JOB")
 
 
 @click.group(invoke_without_command=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from refusal_tui.cli.common import Session, emit, emit_json, json_option, pass_session
+from refusal_tui.cli.common import Session, emit, emit_json, job_argument, json_option, pass_session
 
 
 @click.command()
-@click.argument("job_id", type=click.IntRange(1), metavar="JOB")
+@job_argument
 @click.option(
     "--gold", metavar="NAME", help="The human annotator who is right (default: the one with the most labels)."
 )

@@ -17,6 +17,7 @@ from typing import Any
 
 from refusal_tui.errors import UnavailableError
 from refusal_tui.labels.verdict import ErrorClass
+from refusal_tui.llm.attempts import attempt_of
 from refusal_tui.llm.batch import (
     ROWS_PER_BATCH,
     BatchedRow,
@@ -357,21 +358,13 @@ class BatchPool:
         if self._record is None or (row.key, started) in self._recorded:
             return
         self._recorded.add((row.key, started))
-        attempt = Attempt(
-            row.key, max(row.times, 1), self.endpoint.name, self._client.base_url, self.endpoint.model, started,
-            self.clock.wall(), request_hash=row.identity,
+        self._record(
+            attempt_of(
+                result, key=row.key, n=max(row.times, 1), endpoint=self.endpoint.name, base_url=self._client.base_url,
+                model=self.endpoint.model, started=started, ended=self.clock.wall(), request_hash=row.identity,
+                cost_usd=cost,
+            )
         )  # fmt: skip
-        if isinstance(result, Reply):
-            usage = result.usage
-            attempt = replace(
-                attempt, status_code=200, prompt_tokens=usage.prompt_tokens,
-                completion_tokens=usage.completion_tokens, cost_usd=cost,
-            )  # fmt: skip
-        else:
-            attempt = replace(
-                attempt, status_code=result.status_code, error_class=result.error_class, raw=result.raw
-            )  # fmt: skip
-        self._record(attempt)
 
     def _let_go(self, error: Exception, rows: Iterable[_Parked] = ()) -> None:
         """Nothing more is sent, and whoever waits is told why."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Event
 
+from refusal_tui.llm.attempts import attempt_of
 from refusal_tui.llm.cache import ReplyCache
 from refusal_tui.llm.limits import Budget, BudgetGuard, Clock, PauseJob, TokenEstimate
 from refusal_tui.llm.loading import load_model
@@ -186,19 +187,12 @@ class LocalPool:
         if self._record is None:
             return
         ended = self.clock.wall()
-        attempt = Attempt(
-            key, 1, self.endpoint.name, "local", self.endpoint.model, ended - result.latency, ended,
-            request_hash=identity,
+        self._record(
+            attempt_of(
+                result, key=key, n=1, endpoint=self.endpoint.name, base_url="local", model=self.endpoint.model,
+                started=ended - result.latency, ended=ended, request_hash=identity, cost_usd=_FREE,
+            )
         )  # fmt: skip
-        if isinstance(result, Reply):
-            usage = result.usage
-            attempt = replace(
-                attempt, status_code=200, prompt_tokens=usage.prompt_tokens,
-                completion_tokens=usage.completion_tokens, cost_usd=_FREE,
-            )  # fmt: skip
-        else:
-            attempt = replace(attempt, error_class=result.error_class)
-        self._record(attempt)
 
 
 def _shape(request: ChatRequest) -> tuple[object, ...]:

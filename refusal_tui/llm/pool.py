@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from refusal_tui.labels.verdict import ErrorClass
+from refusal_tui.llm.attempts import attempt_of
 from refusal_tui.llm.cache import ReplyCache
 from refusal_tui.llm.client import DEFAULT_TIMEOUT, Client
 from refusal_tui.llm.ladder import Capabilities, rung_for, wire_body
@@ -325,24 +326,14 @@ class Pool:
     ) -> None:
         if self._record is None:
             return
-        ended = started + result.latency
-        common = (key, attempt, self.endpoint.name, replica.client.base_url, self.endpoint.model, started, ended)
-        if isinstance(result, Reply):
-            usage = result.usage
-            cost = self.price.cost(usage) if self.price is not None else None
-            self._record(
-                Attempt(
-                    *common, 200, prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens,
-                    cost_usd=cost, request_hash=identity,
-                )
-            )  # fmt: skip
-        else:
-            self._record(
-                Attempt(
-                    *common, result.status_code, result.error_class, result.retry_after, request_hash=identity,
-                    raw=result.raw,
-                )
-            )  # fmt: skip
+        cost = self.price.cost(result.usage) if self.price is not None and isinstance(result, Reply) else None
+        self._record(
+            attempt_of(
+                result, key=key, n=attempt, endpoint=self.endpoint.name, base_url=replica.client.base_url,
+                model=self.endpoint.model, started=started, ended=started + result.latency, request_hash=identity,
+                cost_usd=cost,
+            )
+        )  # fmt: skip
 
 
 def _observed(

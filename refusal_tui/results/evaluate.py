@@ -130,9 +130,11 @@ def label_job(workspace: Workspace, evaluation: Evaluation, generated: Job) -> J
 
 def bring_on(workspace: Workspace, job: Job) -> None:
     """See to it that a job goes on: try again what may succeed now, resume what stands still."""
-    if job.state.active:
-        return
-    with closing(workspace.open(read_only=True)) as connection:
+    with closing(workspace.open()) as connection:
+        reap(connection)  # a job that says it runs may be a dead one
+        job = get_job(connection, job.id)
+        if job.state.active:
+            return
         again = any(group.error_class in _WORTH_ANOTHER_TRY for group in trouble(connection, job.id))
     if again:
         retry(workspace, job.id)

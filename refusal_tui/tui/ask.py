@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,9 +12,14 @@ from textual.containers import Horizontal
 from textual.events import Key
 from textual.widgets import Static
 
+from refusal_tui.errors import RefusalTuiError
+from refusal_tui.store.query import compile_filter
 from refusal_tui.tui import paint
 from refusal_tui.tui.steady import Overlay
 from refusal_tui.tui.widgets.line_input import LineInput
+
+if TYPE_CHECKING:
+    from refusal_tui.tui.screen import WorkScreen
 
 
 class Ask(Overlay[str | None]):
@@ -41,3 +47,19 @@ class Ask(Overlay[str | None]):
     @on(LineInput.Submitted)
     def answer(self, event: LineInput.Submitted) -> None:
         self.dismiss(event.value)
+
+
+def ask_rows(screen: WorkScreen, selection: str, chosen: Callable[[str], None]) -> None:
+    """Ask for a filter; `chosen` hears one that compiles, a notice says what is wrong with another."""
+
+    def answered(answer: str | None) -> None:
+        if answer is None:
+            return
+        try:
+            compile_filter(screen.work.connection, answer)
+        except RefusalTuiError as error:
+            screen.work.notify_error(error)
+        else:
+            chosen(answer)
+
+    screen.app.push_screen(Ask("Rows", selection), answered)

@@ -8,12 +8,17 @@ import sys
 import pytest
 
 from refusal_tui.errors import UsageError
+from refusal_tui.jobs.judging import OFFLINE_JUDGES
 from refusal_tui.judge.registry import JUDGES, make_judge
 
 
 @pytest.mark.parametrize("name", JUDGES)
 def test_every_named_judge_can_be_made(name: str) -> None:
     assert make_judge(name).name == name
+
+
+def test_what_jobs_call_an_offline_judge_is_what_can_be_made() -> None:
+    assert set(OFFLINE_JUDGES) == set(JUDGES)
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_names() -> None:

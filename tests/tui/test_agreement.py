@@ -199,7 +199,7 @@ async def test_labels_that_arrive_are_counted(reviewed, open_app) -> None:
         before = next(line for line in shown(pilot) if line.startswith("ada × bea"))
         add_labels(reviewed, "human:bea", {2: "hard", 5: "hard"})
         screen = pilot.app.screen
-        screen._rested()  # the rest between two counts is over
+        screen._recount._rested()  # the rest between two counts is over
         await settle(pilot)
         after = next(line for line in shown(pilot) if line.startswith("ada × bea"))
         assert before.split()[4] == ".833" and after.split()[4] == "1.000"
@@ -213,7 +213,7 @@ async def test_nothing_is_painted_when_a_label_changes_no_figure(reviewed, open_
             widget.refresh = lambda *a, **k: painted.append(a)  # type: ignore[method-assign]
             widget.refresh_line = lambda y: painted.append(y)  # type: ignore[attr-defined]
         add_labels(reviewed, "human:bea", {40: "hard"})  # nobody else has this row
-        screen._rested()
+        screen._recount._rested()
         await settle(pilot)
         assert painted == []
 

@@ -16,7 +16,7 @@ from refusal_tui.tui.screens.job import JobScreen
 from refusal_tui.tui.state.import_data import Look, PlanView, PreviewRow
 from refusal_tui.tui.widgets.line_input import LineInput
 from refusal_tui.tui.widgets.line_list import LineList
-from refusal_tui.tui.widgets.spec_form import Remark
+from refusal_tui.tui.widgets.remark import Remark
 from tests.support.processes import Runner
 from tests.tui.conftest import SIZES, settle
 from tests.tui.hostile_cases import hostile_cases

@@ -15,7 +15,7 @@ from tests.support.processes import Runner
 from tests.tui.live import until
 
 pytestmark = pytest.mark.kill
-SLOW = 20.0  # rows per second: 44 rows take two seconds
+SLOW = 8.0  # rows per second: 44 rows take five seconds
 
 
 @pytest.fixture

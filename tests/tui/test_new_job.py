@@ -15,7 +15,7 @@ from refusal_tui.tui.screens.job import JobScreen
 from refusal_tui.tui.screens.new_job import NewJobScreen
 from refusal_tui.tui.state.new_job import offered_kinds
 from refusal_tui.tui.widgets.line_input import LineInput
-from refusal_tui.tui.widgets.spec_form import Remark
+from refusal_tui.tui.widgets.remark import Remark
 from tests.support.processes import Runner
 from tests.tui.conftest import SIZES, settle
 from tests.tui.hostile_cases import hostile_cases

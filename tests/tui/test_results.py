@@ -149,7 +149,7 @@ async def test_labels_that_arrive_are_counted(workspace, open_app) -> None:
             add_verdicts(
                 connection, [Verdict(ItemId(30), "judge:lexical", "refusal3", "1", {"refusal3": Answer("hard")})]
             )
-        pilot.app.screen._rested()  # the pause between two counts is over
+        pilot.app.screen._recount._rested()  # the pause between two counts is over
         await settle(pilot)
         assert [line.split()[1] for line in shown(pilot)[1:3]] == ["16", "16"]
 

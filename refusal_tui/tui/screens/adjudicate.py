@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from contextlib import closing
-from functools import partial
 from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.widgets import Static
 
 from refusal_tui.errors import RefusalTuiError
 from refusal_tui.labels.derive import REFUSAL3
 from refusal_tui.review.adjudication import Disagreement, Wanted, adjudication_of
 from refusal_tui.review.annotator import annotator_named
-from refusal_tui.store.overview import fingerprint
-from refusal_tui.store.query import compile_filter
 from refusal_tui.store.review_queues import get_queue
-from refusal_tui.tui.ask import Ask
+from refusal_tui.tui.ask import ask_rows
 from refusal_tui.tui.lookup import Lookup
+from refusal_tui.tui.recount import Recount
 from refusal_tui.tui.screen import WorkScreen
 from refusal_tui.tui.screens.adjudicate_view import counted, disagreement_lines, summary
 from refusal_tui.tui.state.adjudicate import AdjudicateState, FoundDisagreements, look_up
 from refusal_tui.tui.widgets.line_list import LineList
+from refusal_tui.tui.widgets.remark import Remark
 
 
 class AdjudicateScreen(WorkScreen):
@@ -54,13 +51,13 @@ class AdjudicateScreen(WorkScreen):
         self._queue_name = queue
         self._annotator = annotator_named(annotator)
         self._lookup = Lookup(self)
-        self._counted: tuple[int, int, int] | None = None
-        self._reading = self._making = False
+        self._recount = Recount(self, self._lookup, look_up, self._counted, self._failed)
+        self._making = False
 
     def compose_body(self) -> ComposeResult:
-        yield Static(id="adjudicate-summary")
+        yield Remark(id="adjudicate-summary")
         yield LineList(id="adjudicate-list")
-        yield Static(id="adjudicate-counts")
+        yield Remark(id="adjudicate-counts")
 
     def on_mount(self) -> None:
         self.query_one(LineList).focus()
@@ -81,24 +78,19 @@ class AdjudicateScreen(WorkScreen):
         self.call_after_refresh(self._show)
 
     def store_changed(self) -> None:
-        mark = fingerprint(self.work.connection)
-        if mark != self._counted and not self._reading and not self._making:
-            self._counted = mark
-            self._ask(self.state.wanted)
+        if not self._making:
+            self._recount.follow(self.state.wanted)
 
     def _ask(self, wanted: Wanted) -> None:
-        self.state.wanted, self._reading = wanted, True
-        self._lookup.start("disagreements", partial(look_up, wanted), self._loaded, self._failed)
+        self.state.wanted = wanted
+        self._recount.ask(wanted)
         self._show()
 
-    def _loaded(self, answer: FoundDisagreements) -> None:
-        self._reading = False
+    def _counted(self, answer: FoundDisagreements) -> None:
         self.state.answer, self.state.error = answer, None
         self._show()
-        self.store_changed()  # what has come in the meantime
 
     def _failed(self, error: RefusalTuiError) -> None:
-        self._reading = False
         self.state.error = error
         self._show()
 
@@ -107,13 +99,8 @@ class AdjudicateScreen(WorkScreen):
             return
         lines = self.query_one(LineList)
         lines.set_lines(disagreement_lines(self.state, lines.line_width or self.size.width - 3))
-        self._tell("#adjudicate-summary", summary(self.state))
-        self._tell("#adjudicate-counts", counted(self.state))
-
-    def _tell(self, where: str, words: Content) -> None:
-        shown = self.query_one(where, Static)
-        if not isinstance(shown.content, Content) or not shown.content.is_same(words):
-            shown.update(words)
+        self.query_one("#adjudicate-summary", Remark).say(summary(self.state))
+        self.query_one("#adjudicate-counts", Remark).say(counted(self.state))
 
     # --- keys --------------------------------------------------------------------------------------------------------
 
@@ -141,17 +128,7 @@ class AdjudicateScreen(WorkScreen):
             self.work.push("adjudicate_card", queue=name, annotator=self._annotator)
 
     def action_select(self) -> None:
-        def asked(answer: str | None) -> None:
-            if answer is None:
-                return
-            try:
-                compile_filter(self.work.connection, answer)
-            except RefusalTuiError as error:
-                self.work.notify_error(error)
-            else:
-                self._ask(self.state.narrowed(answer))
-
-        self.app.push_screen(Ask("Rows", self.state.wanted.selection), asked)
+        ask_rows(self, self.state.wanted.selection, lambda chosen: self._ask(self.state.narrowed(chosen)))
 
     def action_queue(self) -> None:
         if self.state.answer is not None and self.state.answer.queues:

@@ -6,41 +6,34 @@ import json
 import sqlite3
 import time
 from collections.abc import Sequence
-from functools import partial
 from typing import ClassVar, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.widgets import Static
 
 from refusal_tui.errors import RefusalTuiError
 from refusal_tui.review.agreement_report import Asked, HeadAgreement
 from refusal_tui.review.agreement_text import report_json
-from refusal_tui.store.overview import fingerprint
-from refusal_tui.store.query import compile_filter
 from refusal_tui.store.review_queues import list_queues
-from refusal_tui.tui.ask import Ask
+from refusal_tui.tui.ask import ask_rows
 from refusal_tui.tui.lookup import Lookup
+from refusal_tui.tui.recount import Recount
 from refusal_tui.tui.screen import WorkScreen
 from refusal_tui.tui.screens.agreement_lines import agreement_lines, below, summary
 from refusal_tui.tui.state.agreement import AgreementState, GridCell
 from refusal_tui.tui.widgets.grid import Grid
 from refusal_tui.tui.widgets.line_list import LineList
+from refusal_tui.tui.widgets.remark import Remark
 
-LEAST_SECONDS_BETWEEN_COUNTS = 0.5
-REST = 4  # times as long as counting has taken: it must not eat the machine while somebody labels
 _MOST_GRID_LINES = 12
 
 
 class Found(NamedTuple):
-    """What was counted for what was asked, and how long it took."""
+    """What was counted, and the names of the queues."""
 
-    wanted: Asked
     report: Sequence[HeadAgreement]
     queues: tuple[str, ...]
-    seconds: float
 
 
 class AgreementScreen(WorkScreen):
@@ -64,14 +57,13 @@ class AgreementScreen(WorkScreen):
         super().__init__()
         self.state = AgreementState(Asked(filter, queue=queue), head=head)
         self._lookup = Lookup(self)
-        self._counted: tuple[int, int, int] | None = None
-        self._waiting = False
+        self._recount = Recount(self, self._lookup, _look_up, self._counted, self._failed)
         self._grid_height = -1
 
     def compose_body(self) -> ComposeResult:
-        yield Static(id="agreement-summary")
+        yield Remark(id="agreement-summary")
         yield LineList(id="agreement-list")
-        yield Static(id="agreement-words")
+        yield Remark(id="agreement-words")
         yield Grid(id="agreement-grid")
 
     def on_mount(self) -> None:
@@ -85,47 +77,34 @@ class AgreementScreen(WorkScreen):
 
     def store_changed(self) -> None:
         """Count again when labels have come, with a rest in between."""
-        mark = fingerprint(self.work.connection)
-        if mark != self._counted and not self._waiting:
-            self._counted = mark
-            self._ask(self.state.wanted)
+        self._recount.follow(self.state.wanted)
 
     def _ask(self, wanted: Asked) -> None:
         self.state.wanted = wanted
-        self._waiting = True
-        self._lookup.start("agreement", partial(_look_up, wanted), self._loaded, self._failed)
+        self._recount.ask(wanted)
         self._show()
 
-    def _loaded(self, found: Found) -> None:
-        if found.wanted == self.state.wanted:
-            self.state.report, self.state.queues, self.state.error = found.report, found.queues, None
-            self._done(found.seconds)
+    def _counted(self, found: Found) -> None:
+        self.state.report, self.state.queues, self.state.error = found.report, found.queues, None
+        self._show()
 
     def _failed(self, error: RefusalTuiError) -> None:
         self.state.error = error
-        self._done(0.0)
-
-    def _done(self, seconds: float) -> None:
         self._show()
-        self.set_timer(max(LEAST_SECONDS_BETWEEN_COUNTS, REST * seconds), self._rested)
-
-    def _rested(self) -> None:
-        self._waiting = False
-        if self.is_current:
-            self.store_changed()
 
     def _show(self) -> None:
         lines = self.query_one(LineList)
         lines.set_lines(agreement_lines(self.state, lines.line_width or self.size.width - 3))
         self.state.key = lines.key
-        self._tell("#agreement-summary", summary(self.state))
+        self.query_one("#agreement-summary", Remark).say(summary(self.state))
         self._show_below()
 
     def _show_below(self) -> None:
         words, model = below(self.state, self.size.width)
         grid = self.query_one(Grid)
-        self._tell("#agreement-words", words)
-        self.query_one("#agreement-words").display = bool(words.plain)
+        remark = self.query_one("#agreement-words", Remark)
+        remark.say(words)
+        remark.display = bool(words.plain)
         height = min(_MOST_GRID_LINES, len(model.lines) + 1) if model.lines else 0
         if grid.display != bool(height):
             grid.display = bool(height)
@@ -134,11 +113,6 @@ class AgreementScreen(WorkScreen):
         grid.set_model(model)
         if not height and grid.has_focus:
             self.query_one(LineList).focus()
-
-    def _tell(self, where: str, words: Content) -> None:
-        shown = self.query_one(where, Static)
-        if not isinstance(shown.content, Content) or not shown.content.is_same(words):
-            shown.update(words)
 
     @on(LineList.Moved)
     def _moved(self) -> None:
@@ -210,17 +184,7 @@ class AgreementScreen(WorkScreen):
         self.work.push("adjudicate", filter=rows[0], queue=rows[1], head=head, annotators=names)
 
     def action_select(self) -> None:
-        def asked(answer: str | None) -> None:
-            if answer is None:
-                return
-            try:
-                compile_filter(self.work.connection, answer)
-            except RefusalTuiError as error:
-                self.work.notify_error(error)
-            else:
-                self._ask(self.state.narrowed(answer))
-
-        self.app.push_screen(Ask("Rows", self.state.wanted.selection), asked)
+        ask_rows(self, self.state.wanted.selection, lambda chosen: self._ask(self.state.narrowed(chosen)))
 
     def action_write(self) -> None:
         if not self.state.report:
@@ -239,7 +203,4 @@ class AgreementScreen(WorkScreen):
 def _look_up(wanted: Asked, connection: sqlite3.Connection) -> Found:
     from refusal_tui.review.agreement import agreement  # numpy: here, in the thread
 
-    started = time.monotonic()
-    report = agreement(connection, wanted)
-    queues = tuple(queue.name for queue in list_queues(connection))
-    return Found(wanted, report, queues, time.monotonic() - started)
+    return Found(agreement(connection, wanted), tuple(queue.name for queue in list_queues(connection)))

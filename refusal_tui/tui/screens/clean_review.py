@@ -21,7 +21,7 @@ from refusal_tui.tui.lookup import Lookup
 from refusal_tui.tui.screen import WorkScreen
 from refusal_tui.tui.screens import clean_review_view as view
 from refusal_tui.tui.state.clean_review import Card, CleanReviewState, read_cards
-from refusal_tui.tui.widgets.spec_form import Remark
+from refusal_tui.tui.widgets.remark import Remark
 from refusal_tui.tui.widgets.text_editor import TextEditor
 from refusal_tui.tui.widgets.text_view import TextView
 

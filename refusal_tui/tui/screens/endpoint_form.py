@@ -17,7 +17,8 @@ from refusal_tui.tui.own_process import run_command
 from refusal_tui.tui.screen import WorkScreen
 from refusal_tui.tui.state.settings import EndpointForm, added_name, own_command, problem_of
 from refusal_tui.tui.widgets.choice import Choice
-from refusal_tui.tui.widgets.spec_form import FieldRow, Remark, SpecForm, focused_remark
+from refusal_tui.tui.widgets.remark import Remark
+from refusal_tui.tui.widgets.spec_form import FieldRow, SpecForm, focused_remark
 
 
 class EndpointFormScreen(WorkScreen):

@@ -20,7 +20,8 @@ from refusal_tui.tui.state.import_data import Look, PlanView, look_command, read
 from refusal_tui.tui.state.new_job import NewJobState
 from refusal_tui.tui.widgets.line_input import LineInput
 from refusal_tui.tui.widgets.line_list import Line, LineList
-from refusal_tui.tui.widgets.spec_form import Remark, SpecForm, focused_remark
+from refusal_tui.tui.widgets.remark import Remark
+from refusal_tui.tui.widgets.spec_form import SpecForm, focused_remark
 
 if TYPE_CHECKING:
     from refusal_tui.jobs.spec import JobSpec

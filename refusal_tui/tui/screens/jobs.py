@@ -10,12 +10,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import Static
 
 from refusal_tui.tui import paint
 from refusal_tui.tui.job_keys import JobKeys
 from refusal_tui.tui.state.jobs import JobLine, JobsState, JobWatch, Show, summary
 from refusal_tui.tui.widgets.progress_line import job_columns
+from refusal_tui.tui.widgets.remark import Remark
 from refusal_tui.tui.widgets.window_table import WindowTable
 
 
@@ -37,7 +37,7 @@ class JobsScreen(JobKeys):
         self._by_id: Mapping[int, JobLine] = {}
 
     def compose_body(self) -> ComposeResult:
-        yield Static(id="jobs-summary")
+        yield Remark(id="jobs-summary")
         table: WindowTable[JobLine] = WindowTable(job_columns(), self._fetch, id="jobs-table")
         yield table.head
         yield table
@@ -64,10 +64,7 @@ class JobsScreen(JobKeys):
             table.show(ids, cursor=ids.index(before) if before is not None and before in ids else 0)
         else:
             table.update_rows()
-        head = self.query_one("#jobs-summary", Static)
-        words = _summary(self._state)
-        if not isinstance(head.content, Content) or not head.content.is_same(words):
-            head.update(words)
+        self.query_one("#jobs-summary", Remark).say(_summary(self._state))
 
     def current_job(self) -> JobLine | None:
         return self._table.cursor_row

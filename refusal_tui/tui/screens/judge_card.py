@@ -16,7 +16,7 @@ from refusal_tui.tui.screen import WorkScreen
 from refusal_tui.tui.screens.judge_card_lines import card_lines, summary
 from refusal_tui.tui.state.judge_card import CardsRead, JudgeCardState, labelling_jobs, read_cards
 from refusal_tui.tui.widgets.line_list import LineList
-from refusal_tui.tui.widgets.spec_form import Remark
+from refusal_tui.tui.widgets.remark import Remark
 
 
 class JudgeCardScreen(WorkScreen):

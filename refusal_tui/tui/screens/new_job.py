@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,14 +20,14 @@ from refusal_tui.tui.screen import WorkScreen
 from refusal_tui.tui.state.new_job import (
     CostCheck,
     NewJobState,
-    SelectionCheck,
     check_cost,
-    check_selection,
     offered_kinds,
 )
 from refusal_tui.tui.widgets.choice import Choice
 from refusal_tui.tui.widgets.line_input import LineInput
-from refusal_tui.tui.widgets.spec_form import FieldRow, Remark, SpecForm, focused_remark
+from refusal_tui.tui.widgets.remark import Remark
+from refusal_tui.tui.widgets.rows_field import RowsField
+from refusal_tui.tui.widgets.spec_form import FieldRow, SpecForm, focused_remark
 
 if TYPE_CHECKING:
     from refusal_tui.jobs.spec import JobSpec
@@ -36,7 +37,7 @@ PILOT_ROWS = control.PILOT_ROWS
 
 
 class NewJobScreen(WorkScreen):
-    """`selection` and `kind` fill the form in advance."""
+    """`selection`, `kind` and `values` (settings by name) fill the form in advance."""
 
     AREA = "Jobs"
     NAME = "New job"
@@ -53,10 +54,12 @@ class NewJobScreen(WorkScreen):
         Binding("up", "app.focus_previous", "Previous field", show=False, id="new_job.previous"),
     ]
 
-    def __init__(self, selection: str = "", kind: str | None = None) -> None:
+    def __init__(
+        self, selection: str = "", kind: str | None = None, values: Mapping[str, object] | None = None
+    ) -> None:
         super().__init__()
         self._selection = selection
-        self._state = NewJobState.of_kind(kind or offered_kinds()[0].name, selection)
+        self._state = NewJobState.of_kind(kind or offered_kinds()[0].name, selection, values)
         self._starting = False
 
     def compose_body(self) -> ComposeResult:
@@ -65,7 +68,7 @@ class NewJobScreen(WorkScreen):
         choice = Choice([kind.name for kind in kinds], self._state.kind.name, names=names, id="kind")
         with Vertical(id="new-job"):
             yield FieldRow("job", choice)
-            yield FieldRow("rows", LineInput(self._selection, placeholder="all rows (or a filter)", id="selection"))
+            yield RowsField(self._selection, id="selection")
             yield SpecForm(self._state.fields, self._state.values)
             yield Remark(id="hint")
             yield Remark(id="cost")
@@ -75,22 +78,25 @@ class NewJobScreen(WorkScreen):
     def on_mount(self) -> None:
         needed = [f.name for f in self._state.fields if f.required and not self._state.values.get(f.name)]
         self.query_one(f"#field-{needed[0]}" if needed else "#kind").focus()
-        self._check()
+        self._estimate()
         self._show()
 
     @on(Choice.Changed, "#kind")
     async def change_kind(self, event: Choice.Changed) -> None:
+        counted = self._state.check
         self._state = NewJobState.of_kind(event.choice.value, self._selection)
+        self._state.check = counted
         old = self.query_one(SpecForm)
         await self.mount(SpecForm(self._state.fields, self._state.values), after=old)
         await old.remove()
-        self._check()
+        self._estimate()
         self._show()
 
-    @on(LineInput.Changed, "#selection")
-    def change_selection(self, event: LineInput.Changed) -> None:
-        self._selection = self._state.selection = event.value.strip()
-        self._check()
+    @on(RowsField.Changed)
+    def change_selection(self, event: RowsField.Changed) -> None:
+        self._selection = self._state.selection = event.selection
+        self._state.check = event.check
+        self._estimate()
         self._show()
 
     @on(LineInput.Submitted, "#selection")
@@ -104,26 +110,6 @@ class NewJobScreen(WorkScreen):
         self._state.put(event.name or "", event.value)
         self._estimate()
         self._show()
-
-    def _check(self) -> None:
-        self._state.check = SelectionCheck()
-        self._estimate()
-        if self._state.kind.selects:
-            self._count(self._selection)
-
-    @work(thread=True, exclusive=True, exit_on_error=False, group="selection")
-    def _count(self, selection: str) -> None:
-        worker = get_current_worker()
-        with closing(self.work.workspace.open(read_only=True)) as connection:
-            found = check_selection(connection, selection)
-        if not worker.is_cancelled:
-            self.call_later(self._counted, selection, found)
-
-    def _counted(self, selection: str, found: SelectionCheck) -> None:
-        if selection == self._selection:
-            self._state.check = found
-            self._estimate()
-            self._show()
 
     def _estimate(self) -> None:
         """What it would take now; nothing while a setting is wrong or the rows are not counted."""
@@ -149,10 +135,8 @@ class NewJobScreen(WorkScreen):
         if not self.is_attached:  # closed while something ran beside it
             return
         state = self._state
-        kind_row, rows_row = self.query(FieldRow).first(), self.query(FieldRow)[1]
-        kind_row.remark.say(paint.words((state.kind.help, paint.MUTED)))
-        rows_row.remark.say(_rows_remark(state.check))
-        rows_row.display = state.kind.selects
+        self.query(FieldRow).first().remark.say(paint.words((state.kind.help, paint.MUTED)))
+        self.query_one(RowsField).display = state.kind.selects
         form = self.query_one(SpecForm)
         form.show_errors(state.errors)
         form.show_only(state.applying)
@@ -223,9 +207,3 @@ def _cost(cost: CostCheck) -> Content:
     """What it takes in all, and what a pilot takes."""
     pilot = f"\nA pilot: {cost.pilot}." if cost.pilot else ""
     return paint.words(paint.line(cost.says, 400, "" if cost.known else paint.WARN), (pilot, paint.MUTED))
-
-
-def _rows_remark(check: SelectionCheck) -> Content:
-    if check.problem:
-        return paint.words(("! ", paint.BAD), paint.line(check.problem, 200, paint.BAD))
-    return paint.words((check.says, paint.STRONG if check.usable else paint.WARN))

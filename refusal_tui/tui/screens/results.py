@@ -10,22 +10,20 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.widgets import Static
 
 from refusal_tui.errors import RefusalTuiError
 from refusal_tui.results.compare import Comparison, compare_models
 from refusal_tui.results.forest import forest_svg
 from refusal_tui.results.render import table_csv, table_markdown
 from refusal_tui.results.table import ResultsTable, results_table
-from refusal_tui.store.overview import fingerprint
-from refusal_tui.store.query import compile_filter
-from refusal_tui.tui.ask import Ask
+from refusal_tui.tui.ask import ask_rows
 from refusal_tui.tui.lookup import Lookup
+from refusal_tui.tui.recount import Recount
 from refusal_tui.tui.screen import WorkScreen
 from refusal_tui.tui.screens.results_lines import COMPARE, results_lines, summary
 from refusal_tui.tui.state.results import Asked, ResultsState
 from refusal_tui.tui.widgets.line_list import LineList
+from refusal_tui.tui.widgets.remark import Remark
 
 LEAST_SECONDS_BETWEEN_COUNTS = 5.0  # a million labels take as long to count
 
@@ -50,11 +48,10 @@ class ResultsScreen(WorkScreen):
         super().__init__()
         self.state = ResultsState(wanted=Asked(filter))
         self._lookup = Lookup(self)
-        self._counted: tuple[int, int, int] | None = None
-        self._waiting = False
+        self._recount = Recount(self, self._lookup, _look_up, self._counted, self._failed, LEAST_SECONDS_BETWEEN_COUNTS)
 
     def compose_body(self) -> ComposeResult:
-        yield Static(id="results-summary")
+        yield Remark(id="results-summary")
         yield LineList(id="results-list")
 
     def on_mount(self) -> None:
@@ -68,43 +65,25 @@ class ResultsScreen(WorkScreen):
 
     def store_changed(self) -> None:
         """Count again when labels have come, but not all the time while a job runs."""
-        mark = fingerprint(self.work.connection)
-        if mark != self._counted and not self._waiting:
-            self._counted = mark
-            self._ask(self.state.wanted)
+        self._recount.follow(self.state.wanted)
 
     def _ask(self, wanted: Asked) -> None:
         self.state.wanted = wanted
-        self._waiting = True
-        self._lookup.start("table", partial(_look_up, wanted), self._loaded, self._failed)
+        self._recount.ask(wanted)
         self._show()
 
-    def _loaded(self, answer: tuple[Asked, ResultsTable]) -> None:
-        wanted, table = answer
-        if wanted == self.state.wanted:
-            self.state.table, self.state.error = table, None
-            self._done()
+    def _counted(self, table: ResultsTable) -> None:
+        self.state.table, self.state.error = table, None
+        self._show()
 
     def _failed(self, error: RefusalTuiError) -> None:
         self.state.error = error
-        self._done()
-
-    def _done(self) -> None:
         self._show()
-        self.set_timer(LEAST_SECONDS_BETWEEN_COUNTS, self._rested)
-
-    def _rested(self) -> None:
-        self._waiting = False
-        if self.is_current:
-            self.store_changed()
 
     def _show(self) -> None:
         lines = self.query_one(LineList)
         lines.set_lines(results_lines(self.state, lines.line_width or self.size.width - 3))
-        head = self.query_one("#results-summary", Static)
-        words: Content = summary(self.state)
-        if not isinstance(head.content, Content) or not head.content.is_same(words):
-            head.update(words)
+        self.query_one("#results-summary", Remark).say(summary(self.state))
 
     # --- keys --------------------------------------------------------------------------------------------------------
 
@@ -129,17 +108,7 @@ class ResultsScreen(WorkScreen):
         self._show()
 
     def action_select(self) -> None:
-        def asked(answer: str | None) -> None:
-            if answer is None:
-                return
-            try:
-                compile_filter(self.work.connection, answer)
-            except RefusalTuiError as error:
-                self.work.notify_error(error)
-            else:
-                self._ask(self.state.narrowed(answer))
-
-        self.app.push_screen(Ask("Rows", self.state.wanted.selection), asked)
+        ask_rows(self, self.state.wanted.selection, lambda chosen: self._ask(self.state.narrowed(chosen)))
 
     def action_compare(self) -> None:
         """The first press remembers a model, the second compares; pressed on the same model again it forgets."""
@@ -177,8 +146,8 @@ class ResultsScreen(WorkScreen):
             self.work.say(f"Wrote artifacts/{stem}.csv, .md and .svg")
 
 
-def _look_up(wanted: Asked, connection: sqlite3.Connection) -> tuple[Asked, ResultsTable]:
-    return wanted, results_table(connection, wanted.selection, wanted.by, wanted.judge)
+def _look_up(wanted: Asked, connection: sqlite3.Connection) -> ResultsTable:
+    return results_table(connection, wanted.selection, wanted.by, wanted.judge)
 
 
 def _compare(wanted: Asked, one: str, other: str, connection: sqlite3.Connection) -> Comparison:

@@ -8,8 +8,6 @@ from typing import ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.widgets import Static
 
 from refusal_tui.errors import RefusalTuiError
 from refusal_tui.review.annotator import annotator_named
@@ -22,6 +20,7 @@ from refusal_tui.tui.screen import WorkScreen
 from refusal_tui.tui.state.figures import bar, count
 from refusal_tui.tui.state.review import QueueLine, queue_lines
 from refusal_tui.tui.widgets.line_list import Line, LineList
+from refusal_tui.tui.widgets.remark import Remark
 
 _NAME, _ASKS, _BAR = 16, 12, 8
 
@@ -49,7 +48,7 @@ class ReviewScreen(WorkScreen):
         self._reading = self._again = False
 
     def compose_body(self) -> ComposeResult:
-        yield Static(id="review-head")
+        yield Remark(id="review-head")
         yield LineList(id="review-list")
 
     def on_mount(self) -> None:
@@ -96,12 +95,10 @@ class ReviewScreen(WorkScreen):
     def _show(self) -> None:
         if not self.is_attached or self._lines is None:
             return
-        lines, head = self.query_one(LineList), self.query_one("#review-head", Static)
+        lines = self.query_one(LineList)
         width = lines.line_width or self.size.width - 3
         titles = f"  {'queue':<{_NAME}} {'asks':<{_ASKS}} {'rows done'}"
-        words = paint.words((titles, paint.MUTED)) if self._lines else paint.NOTHING
-        if not isinstance(head.content, Content) or not head.content.is_same(words):
-            head.update(words)
+        self.query_one("#review-head", Remark).say(paint.words((titles, paint.MUTED)) if self._lines else paint.NOTHING)
         lines.set_lines([_queue(line, width) for line in self._lines] or _first_queue())
 
     def _chosen(self) -> str | None:

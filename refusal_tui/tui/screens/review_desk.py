@@ -9,7 +9,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
-from textual.widgets import Static
 
 from refusal_tui.errors import RefusalTuiError
 from refusal_tui.labels.constitution import DEFAULT
@@ -32,6 +31,7 @@ from refusal_tui.tui.screens.review_card_view import (
     status_of,
 )
 from refusal_tui.tui.state.review_card import AHEAD, Desk
+from refusal_tui.tui.widgets.remark import Remark
 from refusal_tui.tui.widgets.text_view import TextView
 
 SIDE_BY_SIDE = 100  # columns
@@ -63,9 +63,9 @@ class DeskScreen(WorkScreen):
         with Container(id="texts"):
             yield TextView(id="prompt")
             yield TextView(id="response")
-        yield Static(id="judges")
-        yield Static(id="question")
-        yield Static(id="status")
+        yield Remark(id="judges")
+        yield Remark(id="question")
+        yield Remark(id="status")
 
     def on_mount(self) -> None:
         self.query_one("#response").focus()
@@ -187,10 +187,9 @@ class DeskScreen(WorkScreen):
             self._evidence += [(name, start) for start in starts]
 
     def _say(self, where: str, content: Content) -> None:
-        line = self.query_one(where, Static)
+        line = self.query_one(where, Remark)
         line.display = bool(content.plain) or where == "#status"
-        if not isinstance(line.content, Content) or not line.content.is_same(content):
-            line.update(content)
+        line.say(content)
 
     def _fit(self, prompt: TextView) -> None:
         """Stacked, the prompt has one of two heights: the response mostly starts on the same line, which is easy on the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from typing import ClassVar
 
@@ -10,21 +11,22 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.worker import get_current_worker
 
 from refusal_tui.errors import RefusalTuiError
 from refusal_tui.review.queues import free_name, new_queue
 from refusal_tui.review.spec import QueueSpec
 from refusal_tui.tui import paint
 from refusal_tui.tui.screen import WorkScreen
-from refusal_tui.tui.state.new_job import SelectionCheck, check_selection
 from refusal_tui.tui.state.review import NewQueueState
 from refusal_tui.tui.widgets.line_input import LineInput
-from refusal_tui.tui.widgets.spec_form import FieldRow, Remark, SpecForm, focused_remark
+from refusal_tui.tui.widgets.remark import Remark
+from refusal_tui.tui.widgets.rows_field import RowsField
+from refusal_tui.tui.widgets.spec_form import SpecForm, focused_remark
 
 
 class ReviewNewScreen(WorkScreen):
-    """`selection` is a filter: the rows to draw from. The first card takes this screen's place."""
+    """`selection` is a filter: the rows to draw from; `values`: settings by name. The first card takes this screen's
+    place."""
 
     AREA = "Review"
     NAME = "New queue"
@@ -36,18 +38,19 @@ class ReviewNewScreen(WorkScreen):
         Binding("up", "app.focus_previous", "Previous field", show=False, id="review_new.previous"),
     ]
 
-    def __init__(self, selection: str = "", annotator: str | None = None) -> None:
+    def __init__(
+        self, selection: str = "", annotator: str | None = None, values: Mapping[str, object] | None = None
+    ) -> None:
         super().__init__()
         self._annotator = annotator
-        self._state = NewQueueState.with_defaults(selection)
+        self._state = NewQueueState.with_defaults(selection, values)
         self._making = False
 
     def compose_body(self) -> ComposeResult:
         state = self._state
         state.values["name"] = free_name(self.work.connection)
         with Vertical(id="review-new"):
-            rows = LineInput(state.selection, placeholder="all rows (or a filter)", id="review-rows")
-            yield FieldRow("rows", rows)
+            yield RowsField(state.selection, id="review-rows")
             yield SpecForm(state.fields, state.values)
             yield Remark(id="review-hint")
             yield Remark(id="review-ready")
@@ -55,14 +58,11 @@ class ReviewNewScreen(WorkScreen):
 
     def on_mount(self) -> None:
         self.query_one("#review-rows").focus()
-        self._count(self._state.selection)
         self._show()
 
-    @on(LineInput.Changed, "#review-rows")
-    def change_rows(self, event: LineInput.Changed) -> None:
-        self._state.selection = event.value.strip()
-        self._state.check = SelectionCheck()
-        self._count(self._state.selection)
+    @on(RowsField.Changed)
+    def change_rows(self, event: RowsField.Changed) -> None:
+        self._state.selection, self._state.check = event.selection, event.check
         self._show()
 
     @on(LineInput.Submitted, "#review-rows")
@@ -75,24 +75,10 @@ class ReviewNewScreen(WorkScreen):
         self._state.put(event.name or "", event.value)
         self._show()
 
-    @work(thread=True, exclusive=True, exit_on_error=False, group="selection")
-    def _count(self, selection: str) -> None:
-        worker = get_current_worker()
-        with closing(self.work.workspace.open(read_only=True)) as connection:
-            found = check_selection(connection, selection)
-        if not worker.is_cancelled:
-            self.call_later(self._counted, selection, found)
-
-    def _counted(self, selection: str, found: SelectionCheck) -> None:
-        if selection == self._state.selection:
-            self._state.check = found
-            self._show()
-
     def _show(self) -> None:
         if not self.is_attached:
             return
         state = self._state
-        self.query(FieldRow).first().remark.say(_rows_remark(state.check))
         self.query_one(SpecForm).show_errors(state.errors)
         self.query_one("#review-command", Remark).say(paint.words(("$ ", paint.MUTED), paint.line(state.command, 400)))
         self.query_one("#review-ready", Remark).say(self._ready())
@@ -140,9 +126,3 @@ class ReviewNewScreen(WorkScreen):
         work = self.work
         self.dismiss(None)
         work.push("review_card", queue=name, annotator=self._annotator)
-
-
-def _rows_remark(check: SelectionCheck) -> Content:
-    if check.problem:
-        return paint.words(("! ", paint.BAD), paint.line(check.problem, 200, paint.BAD))
-    return paint.words((check.says, paint.STRONG if check.usable else paint.WARN))

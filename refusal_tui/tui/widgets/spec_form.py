@@ -18,21 +18,13 @@ from textual.widgets import Static
 from refusal_tui.tui import paint
 from refusal_tui.tui.widgets.choice import Choice
 from refusal_tui.tui.widgets.line_input import LineInput
+from refusal_tui.tui.widgets.remark import Remark
 
 if TYPE_CHECKING:
     from refusal_tui.jobs.spec import SpecField
 
 _YES, _NO = "yes", "no"
 NAME_CELLS = 13
-
-
-class Remark(Static):
-    """What stands beside a field."""
-
-    def say(self, content: Content) -> None:
-        """Repaint only a remark that is another one."""
-        if not isinstance(self.content, Content) or not self.content.is_same(content):
-            self.update(content)
 
 
 class FieldRow(Horizontal):
