@@ -241,7 +241,7 @@ def retry(session: Session, job_id: int, error_class: str | None, as_json: bool)
     if as_json:
         emit_json({"job": job_id, "rows": count})
     else:
-        say(f"{count} rows of job {job_id} are tried again. Watch it with: refusal-tui jobs watch {job_id}")
+        say(f"{count} failures of job {job_id} are tried again. Watch it with: refusal-tui jobs watch {job_id}")
 
 
 @jobs.command()

@@ -181,7 +181,7 @@ class Models:
         return bool(at_hand) or bool(self._news()) or self._step_now() != self._step
 
     def write(self, connection: sqlite3.Connection, finished: Sequence[Finished]) -> None:
-        self._take()
+        replies, hits = self._take()
         self._publishing = self._news()
         if self._publishing:
             publish(connection, self.job_id, self._run, self._publishing)
@@ -196,7 +196,7 @@ class Models:
         self._backed_off.update(self._waits_under_way)
         clear_backoff(connection, [key for key in done if key in self._backed_off])
         if self._cache is not None:
-            add_cached(connection, *self._cache.unwritten())
+            add_cached(connection, replies, hits)
             drop_cached(connection, self._cache.unwanted())
 
     def written(self) -> None:
@@ -214,10 +214,9 @@ class Models:
 
     def unwritten(self) -> list[SideRecord]:
         """Attempts, backoffs, and answers: some have come for steps that are not in any outcome yet."""
-        self._take()
+        replies, _ = self._take()
         attempts: list[SideRecord] = [{"attempt": attempt_to_json(one)} for one in self._attempts_under_way]
         waits = [{"backoff": [*key, *backoff]} for key, backoff in self._waits_under_way.items()]
-        replies = self._cache.unwritten()[0] if self._cache is not None else []
         return [*attempts, *waits, *({"reply": _reply_record(one)} for one in replies)]
 
     def restore(self, connection: sqlite3.Connection, records: Sequence[SideRecord]) -> None:
@@ -234,12 +233,16 @@ class Models:
         """What takes long; a job that waits for a day shall say for what."""
         return ", ".join(filter(None, (pool.step() for pool in list(self._pools.values()))))
 
-    def _take(self) -> None:
+    def _take(self) -> tuple[list[CachedReply], dict[bytes, int]]:
+        """Answers first: an attempt is recorded before its answer is kept, so that no answer is written without the
+        attempt that was billed for it."""
+        kept = self._cache.unwritten() if self._cache is not None else ([], {})
         while self._attempts:
             self._attempts_under_way.append(self._attempts.popleft())
         while self._waits:
             key, backoff = self._waits.popleft()
             self._waits_under_way[key] = backoff
+        return kept
 
     def _news(self) -> dict[str, float]:
         """What a face should see and does not know yet. Reads plain numbers of the pools: safe beside their loop."""

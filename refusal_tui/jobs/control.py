@@ -106,6 +106,18 @@ def change_settings(workspace: Workspace, job_id: int, changes: Mapping[str, str
         store.change_spec(connection, job_id, build_spec(kind, {**old, **changes}).model_dump_json())
 
 
+def changeable_settings(workspace: Workspace, job_id: int) -> dict[str, str]:
+    """What `change_settings` could change, as it is now; "" where there is no limit."""
+    from refusal_tui.jobs.spec import load_spec
+
+    with closing(workspace.open(read_only=True)) as connection:
+        job = store.get_job(connection, job_id)
+    kind = job_kind(job.kind).spec_type()
+    spec = load_spec(kind, job.spec, job.spec_version)
+    values = {name: getattr(spec, name) for name in sorted(kind.CHANGEABLE)}
+    return {name: "" if value is None else str(value) for name, value in values.items()}
+
+
 def resume_all(workspace: Workspace) -> list[Job]:
     """Pick up everything that was interrupted (after a reboot, say), and the lanes of what is queued."""
     with closing(workspace.open()) as connection:

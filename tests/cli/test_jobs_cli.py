@@ -214,7 +214,7 @@ def test_retry_does_the_failed_rows_again(workspace: Workspace, call: Call, done
     assert call("jobs", "retry", done, "--class", "bad_request", "--json").json == {"job": 1, "rows": 2}
     assert processes.wait(done, JobState.DONE).n_failed == 1
     answer = call("jobs", "retry", done)
-    assert "2 rows of job 1 are tried again" in answer.err
+    assert "2 failures of job 1 are tried again" in answer.err
     assert processes.wait(done, JobState.DONE).n_ok == 40
 
 

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -121,8 +122,11 @@ def test_detached_it_returns_at_once_and_the_job_runs_on_its_own(workspace: Work
 
 @pytest.mark.kill
 def test_ctrl_c_on_a_waiting_run_detaches_and_the_job_finishes(workspace: Workspace, runner: Runner) -> None:
-    words = command(workspace, "run", "label", "--max-rate", 200)
-    waiting = subprocess.Popen(words, stderr=subprocess.PIPE, start_new_session=True, text=True)
+    words = command(workspace, "run", "label", "--max-rate", 50)
+    waiting = subprocess.Popen(
+        words, stderr=subprocess.PIPE, start_new_session=True, text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # the suite may run where it is ignored
+    )  # fmt: skip
     runner.wait_for_rows(1, 1)
     os.killpg(waiting.pid, signal.SIGINT)  # the whole foreground group, as a terminal does
     _, said = waiting.communicate(timeout=30)

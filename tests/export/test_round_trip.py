@@ -101,7 +101,7 @@ def back(folder: Path, format_: str, rows: dict[str, tuple[SourceItem, list[Verd
 
 
 @pytest.mark.parametrize("format_", [f for f in FORMATS if f != "hf"])
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rows=ROWS)
 def test_rows_of_any_text_come_back_exactly(format_: str, rows: dict[str, tuple[SourceItem, list[Verdict]]]) -> None:
     with tempfile.TemporaryDirectory() as name:

@@ -185,6 +185,7 @@ def test_closed_choices_are_labels_with_probabilities_by_one_forward_pass(
     assert len(labels) >= ROWS and all(0 < row[0] <= 1 for row in labels if row[0] is not None)
 
 
+@pytest.mark.nightly
 def test_noise_of_weights_in_process_is_kept_and_is_no_label(
     weights: Path, workspace: Workspace, call: Call, runner: Runner
 ) -> None:
@@ -205,6 +206,7 @@ def test_prompts_are_written_and_refusals_cleaned_by_weights_in_process(
     assert (cleaned.code, cleaned.json["state"]) == (0, "done"), cleaned.err
 
 
+@pytest.mark.nightly
 def test_pausing_is_heard_in_the_middle_of_a_long_answer(
     weights: Path, workspace: Workspace, call: Call, runner: Runner
 ) -> None:
@@ -218,6 +220,7 @@ def test_pausing_is_heard_in_the_middle_of_a_long_answer(
     assert job.n_failed == 0
 
 
+@pytest.mark.nightly
 def test_weights_that_are_gone_fail_the_job_with_a_sentence_and_a_resume_goes_on(
     weights: Path, workspace: Workspace, call: Call, runner: Runner, tmp_path: Path
 ) -> None:

@@ -102,6 +102,7 @@ STATISTICS = {
 }
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("prompts", [150, 300])
 def test_agreement_of_two_annotators_by_a_bootstrap_over_prompts(prompts: int) -> None:
     random = np.random.default_rng(29)

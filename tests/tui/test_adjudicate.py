@@ -303,6 +303,7 @@ async def test_a_cell_of_the_matrix_is_settled_alone(disputed, open_app) -> None
 # --- text that is not ours -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 async def test_hostile_text_is_shown_and_obeyed_by_nobody(workspace, open_app) -> None:
     texts = [
         case.values[0].text.encode("utf-8", "backslashreplace").decode() for case in hostile_cases(longest=200_000)

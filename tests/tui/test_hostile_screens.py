@@ -64,7 +64,10 @@ def assert_harmless(pilot) -> None:
         assert strip.cell_length == pilot.app.size.width
 
 
-SIZES = pytest.mark.parametrize(("size", "every"), [((80, 24), 1), ((140, 40), 5)], ids=["80x24", "140x40"])
+SIZES = pytest.mark.parametrize(
+    ("size", "every"),
+    [pytest.param((80, 24), 1, id="80x24"), pytest.param((140, 40), 5, id="140x40", marks=pytest.mark.nightly)],
+)
 
 
 @SIZES

@@ -13,6 +13,7 @@ from refusal_tui.store.connect import transaction
 from refusal_tui.store.events import add_event
 from refusal_tui.store.jobs import JobState
 from refusal_tui.tui.screens.browse import BrowseScreen
+from refusal_tui.tui.widgets.line_input import LineInput
 from refusal_tui.tui.widgets.line_list import LineList
 from tests.tui.conftest import SIZES, settle
 from tests.tui.hostile_cases import hostile_cases
@@ -296,3 +297,16 @@ async def test_a_failed_job_is_old_news_on_home_once_it_was_looked_at(workspace,
 
 def _is_on_home(pilot, job_id: int) -> bool:
     return any(line.key == f"job:{job_id}" for line in pilot.app.screen.query_one("#home-list", LineList).shown)
+
+
+async def test_a_job_that_a_budget_has_stopped_gets_another_one(workspace, open_app) -> None:
+    job_id = add_job(workspace, JobState.PAUSED, note="Paused: the budget of 5 USD is spent.")
+    async with open_app(workspace, "job", job_id=job_id) as pilot:
+        await pilot.press("s")
+        await settle(pilot)
+        line = pilot.app.screen.query_one(LineInput)
+        assert line.value == "max_cost= max_minutes= max_rate= max_tokens="
+        line.value = "max_cost=12.5"
+        await pilot.press("enter")
+        await pilot.app.workers.wait_for_complete()
+    assert control.changeable_settings(workspace, job_id)["max_cost"] == "12.5"

@@ -155,7 +155,7 @@ async def test_labels_that_arrive_are_counted(workspace, open_app) -> None:
 
 
 @pytest.mark.parametrize("hostile", hostile_cases())
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", ["80x24", pytest.param("120x40", marks=pytest.mark.nightly)])
 async def test_hostile_names_are_shown_and_obeyed_by_nobody(workspace, open_app, hostile, size) -> None:
     text = hostile.text.encode("utf-8", "backslashreplace").decode()
     with closing(workspace.open()) as connection, transaction(connection):

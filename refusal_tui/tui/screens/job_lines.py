@@ -21,6 +21,8 @@ LOOKED_AT = {
     "clean": ("clean_review", "review what it has made"),
     "label": ("judge_card", "judge card"),
     "direction": ("direction", "map and evidence"),
+    "audit": ("audit", "findings"),
+    "pipeline": ("pipeline", "the graph"),
 }
 _LEVELS = {"error": paint.BAD, "warning": paint.WARN}
 _LOW = 14  # lines of the body: below that nothing is spent on looks
@@ -108,9 +110,8 @@ def _decision(facts: JobFacts) -> Content | None:
             "Pilot done. Look at its answers, then  ",
             paint.keys(("r", f"go on with all {total} {unit_of(facts.job)}"), ("x", "cancel")),
         )
-    budget = raise_command(facts.job)
-    if budget:
-        return paint.words(("raise it: ", paint.MUTED), paint.line(budget, 60), "  ", paint.keys(("x", "cancel")))
+    if raise_command(facts.job):
+        return paint.keys(("s", "raise the budget"), ("r", "go on"), ("x", "cancel"))
     if facts.line.state in (JobState.PAUSED, JobState.INTERRUPTED):
         return paint.keys(("r", "go on where it stopped"), ("x", "cancel"))
     if facts.line.state is JobState.FAILED:
