@@ -14,7 +14,7 @@ from refusal_tui.clean.strategies import names, read_strategy
 from refusal_tui.errors import InputError
 from refusal_tui.jobs.judging import OFFLINE_JUDGES, check_judge
 from refusal_tui.jobs.lanes import lane_of
-from refusal_tui.jobs.spec import JobSpec, SpecError, not_for
+from refusal_tui.jobs.spec import ENDPOINTS, JobSpec, SpecError, not_for
 from refusal_tui.store.datasets import require_free_name
 from refusal_tui.store.endpoints import get_endpoint
 
@@ -29,12 +29,12 @@ class CleanSpec(JobSpec):
     CHANGEABLE: ClassVar[frozenset[str]] = frozenset({"max_cost", "max_tokens", "max_minutes", "max_rate"})
 
     name: str = Field(description="what the cleaned dataset is called")
-    endpoint: str = Field(description="the language model that rewrites (refusal-tui endpoint list)")
+    endpoint: str = Field(description=f"the language model that rewrites {ENDPOINTS}")
     answerer: str | None = Field(None, description="another language model that answers the rewritten questions")
     judge: str = Field(
         "wildguard",
-        description="who detects and verifies; lexical works offline but cannot tell whether a rewrite is safe, so "
-        "that rewritten rows are left for review",
+        description="who detects and verifies; linear and lexical work offline but cannot tell whether a rewrite is "
+        "safe, so that rewritten rows are left for review",
     )  # fmt: skip
     judge_endpoint: str | None = Field(
         None, description="another language model that judges", json_schema_extra=not_for(judge=OFFLINE_JUDGES)

@@ -13,7 +13,7 @@ from refusal_tui.errors import InputError
 from refusal_tui.generate import mix
 from refusal_tui.generate.wording import brief_of
 from refusal_tui.jobs.lanes import lane_of
-from refusal_tui.jobs.spec import JobSpec, SpecError
+from refusal_tui.jobs.spec import ENDPOINTS, JobSpec, SpecError
 from refusal_tui.store.datasets import Provenance, begin_dataset, record_progress, require_free_name
 from refusal_tui.store.endpoints import get_endpoint
 from refusal_tui.store.items import add_items
@@ -34,7 +34,7 @@ class PromptsSpec(JobSpec):
     CHANGEABLE: ClassVar[frozenset[str]] = frozenset({"max_cost", "max_tokens", "max_minutes", "max_rate"})
 
     name: str = Field(description="what the dataset of prompts is called; what was asked for is NAME-plan")
-    endpoint: str = Field(description="the language model that writes (refusal-tui endpoint list)")
+    endpoint: str = Field(description=f"the language model that writes {ENDPOINTS}")
     number: int = Field(100, ge=1, le=100_000, description="how many prompts")
     categories: str = Field(description="what they are about, with shares: weapons=2,privacy=1")
     kinds: str = Field(mix.KINDS, description="harmful, borderline and harmless prompts, with shares")

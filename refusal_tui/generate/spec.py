@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from refusal_tui.errors import InputError
 from refusal_tui.jobs.lanes import check_batch, lane_of
-from refusal_tui.jobs.spec import JobSpec, SpecError
+from refusal_tui.jobs.spec import ENDPOINTS, JobSpec, SpecError
 from refusal_tui.store.datasets import require_free_name
 from refusal_tui.store.endpoints import get_endpoint
 
@@ -28,7 +28,7 @@ class GenerateSpec(JobSpec):
     CHANGEABLE: ClassVar[frozenset[str]] = frozenset({"max_cost", "max_tokens", "max_minutes", "max_rate"})
 
     name: str = Field(description="what the dataset of responses is called")
-    endpoints: str = Field(description="the language models that answer, comma-separated (refusal-tui endpoint list)")
+    endpoints: str = Field(description=f"the language models that answer, comma-separated {ENDPOINTS}")
     systems: str = Field(
         NO_SYSTEM,
         description="system prompts, comma-separated: paths of text files, or 'none'; each model answers under each "

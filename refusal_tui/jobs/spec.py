@@ -70,6 +70,9 @@ class JobSpec(BaseModel):
         return type(self).__name__.removesuffix("Spec").lower()
 
 
+ENDPOINTS = "(refusal-tui endpoint list)"  # in the help of a setting; a form shows the names themselves
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A setting means something only when another one has (or `negated`: has not) one of these values."""

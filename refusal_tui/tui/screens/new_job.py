@@ -15,6 +15,7 @@ from textual.worker import get_current_worker
 
 from refusal_tui.errors import RefusalTuiError
 from refusal_tui.jobs import control
+from refusal_tui.store.endpoints import list_endpoints
 from refusal_tui.tui import paint
 from refusal_tui.tui.screen import WorkScreen
 from refusal_tui.tui.state.new_job import (
@@ -69,11 +70,15 @@ class NewJobScreen(WorkScreen):
         with Vertical(id="new-job"):
             yield FieldRow("job", choice)
             yield RowsField(self._selection, id="selection")
-            yield SpecForm(self._state.fields, self._state.values)
+            yield self._form()
             yield Remark(id="hint")
             yield Remark(id="cost")
             yield Remark(id="ready")
             yield Remark(id="command")
+
+    def _form(self) -> SpecForm:
+        known = [one.name for one in list_endpoints(self.work.connection)]
+        return SpecForm(self._state.fields, self._state.values, endpoints=known)
 
     def on_mount(self) -> None:
         needed = [f.name for f in self._state.fields if f.required and not self._state.values.get(f.name)]
@@ -87,7 +92,7 @@ class NewJobScreen(WorkScreen):
         self._state = NewJobState.of_kind(event.choice.value, self._selection)
         self._state.check = counted
         old = self.query_one(SpecForm)
-        await self.mount(SpecForm(self._state.fields, self._state.values), after=old)
+        await self.mount(self._form(), after=old)
         await old.remove()
         self._estimate()
         self._show()

@@ -80,11 +80,20 @@ class SpecForm(VerticalScroll, can_focus=False):
     class Entered(Message):
         """Enter was pressed in a field."""
 
-    def __init__(self, fields: Sequence[SpecField], values: Mapping[str, object], *, id: str | None = None) -> None:
+    def __init__(
+        self,
+        fields: Sequence[SpecField],
+        values: Mapping[str, object],
+        *,
+        endpoints: Sequence[str] = (),
+        id: str | None = None,
+    ) -> None:
         super().__init__(id=id)
         self._fields = list(fields)
+        self._known = f"({', '.join(endpoints)})" if endpoints else "(none yet: g s adds one)"
         self._rows = {
-            field.name: FieldRow(field.name, _editor(field, values.get(field.name)), _help(field)) for field in fields
+            field.name: FieldRow(field.name, _editor(field, values.get(field.name)), self._help(field))
+            for field in fields
         }
 
     def compose(self) -> ComposeResult:
@@ -96,7 +105,16 @@ class SpecForm(VerticalScroll, can_focus=False):
     def show_errors(self, errors: Mapping[str, str]) -> None:
         for field in self._fields:
             wrong = errors.get(field.name)
-            self._rows[field.name].remark.say(_wrong(field, wrong) if wrong else _help(field))
+            self._rows[field.name].remark.say(self._wrong(field, wrong) if wrong else self._help(field))
+
+    def _wrong(self, field: SpecField, wrong: str) -> Content:
+        """What is wrong, then the help: whoever has not typed anything yet needs that most."""
+        return paint.words(("! ", paint.BAD), paint.line(wrong, 200, paint.BAD), ": ", self._help(field))
+
+    def _help(self, field: SpecField) -> Content:
+        from refusal_tui.jobs.spec import ENDPOINTS  # pydantic: whoever has fields has loaded it, the workbench has not
+
+        return paint.line(field.help.replace(ENDPOINTS, self._known), 200, paint.MUTED)
 
     def show_only(self, names: Sequence[str]) -> None:
         """Hide the settings that mean nothing beside what is chosen."""
@@ -140,12 +158,3 @@ def _editor(field: SpecField, value: object) -> Widget:
     if field.kind == "choice":
         return Choice(field.choices, str(value), id=f"field-{field.name}")
     return LineInput(str(value or ""), id=f"field-{field.name}")
-
-
-def _wrong(field: SpecField, wrong: str) -> Content:
-    """What is wrong, then the help: whoever has not typed anything yet needs that most."""
-    return paint.words(("! ", paint.BAD), paint.line(wrong, 200, paint.BAD), ": ", _help(field))
-
-
-def _help(field: SpecField) -> Content:
-    return paint.line(field.help, 200, paint.MUTED)
