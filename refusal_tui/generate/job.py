@@ -18,6 +18,7 @@ from refusal_tui.labels.verdict import RowError
 from refusal_tui.llm.request import CallFailure, Sampling
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.datasets import begin_made
+from refusal_tui.store.encoding import select_in
 from refusal_tui.store.jobs import Job
 from refusal_tui.store.outcomes import Made, Output, PendingRow, RowResult, Unit
 from refusal_tui.store.workspace import Workspace
@@ -48,7 +49,7 @@ class GenerateJob(RowJob):
         with closing(self._workspace.open()) as connection:
             with transaction(connection):
                 self._dataset_id = begin_made(connection, self._spec.name, job.id, ADAPTER).id
-            self._same_prompt = _later_of_a_prompt(connection, job.id)
+            self._same_prompt = later_of_a_prompt(connection, job.id, job.cursor)
 
     def stopping(self) -> None:
         self.models.stop()
@@ -94,8 +95,11 @@ class GenerateJob(RowJob):
         return None if self._spec.seed is None else self._spec.seed + k
 
 
-def _later_of_a_prompt(connection: sqlite3.Connection, job_id: int) -> set[int]:
-    """The rows of a job whose prompt an earlier row has, too. A row without a response comes before one with."""
+def later_of_a_prompt(connection: sqlite3.Connection, job_id: int, cursor: int = 0) -> set[int]:
+    """The rows of a job, from position `cursor` on, whose prompt an earlier row has, too. A row without a response
+    comes before one with."""
+    if cursor:
+        return _later_among_the_rest(connection, job_id, cursor)
     of_job = "FROM job_item JOIN item ON item.id = job_item.item_id WHERE job_item.job_id = ?"
     shared = f"SELECT 1 {of_job} GROUP BY item.prompt_id HAVING count(*) > 1 LIMIT 1"
     if connection.execute(shared, (job_id,)).fetchone() is None:  # the usual case: half a second less of a million rows
@@ -108,3 +112,25 @@ def _later_of_a_prompt(connection: sqlite3.Connection, job_id: int) -> set[int]:
         (job_id,),
     )
     return {row[0] for row in rows}
+
+
+def _later_among_the_rest(connection: sqlite3.Connection, job_id: int, cursor: int) -> set[int]:
+    """The same of a job that goes on: a million rows are not looked at again for the last hundred. Rows before the
+    cursor have an outcome, which is how they are found."""
+    rest = connection.execute(
+        """SELECT item.id, item.prompt_id, item.response_chars IS NOT NULL, job_item.position
+           FROM job_item JOIN item ON item.id = job_item.item_id
+           WHERE job_item.job_id = ? AND job_item.position >= ?""",
+        (job_id, cursor),
+    ).fetchall()
+    left = {row[0] for row in rest}
+    first: dict[int, tuple[int, int]] = {}  # by prompt: has it a response, where does it stand
+    for _, prompt_id, answered, position in rest:
+        first[prompt_id] = min(first.get(prompt_id, (2, 0)), (answered, position))
+    done = """SELECT item.id, item.prompt_id, item.response_chars IS NOT NULL FROM item
+              WHERE EXISTS (SELECT 1 FROM outcome WHERE outcome.job_id = ? AND outcome.item_id = item.id)
+                AND item.prompt_id IN ({})"""
+    for item_id, prompt_id, answered in select_in(connection, done, list(first), (job_id,)):
+        if item_id not in left:
+            first[prompt_id] = min(first[prompt_id], (answered, -1))
+    return {item_id for item_id, prompt_id, answered, position in rest if first[prompt_id] != (answered, position)}

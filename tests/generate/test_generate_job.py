@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from refusal_tui.errors import InputError
-from refusal_tui.generate.job import GenerateJob
+from refusal_tui.generate.job import GenerateJob, later_of_a_prompt
 from refusal_tui.generate.spec import GenerateSpec
 from refusal_tui.jobs.spec import SpecError, build_spec
 from refusal_tui.labels.rows import Message, Row
 from refusal_tui.store.browse import count_items, select_ids
+from refusal_tui.store.connect import transaction
 from refusal_tui.store.items import fetch_rows
 from refusal_tui.store.jobs import Job, JobState, create_job, requeue_job
 from refusal_tui.store.ledger import spent_by
@@ -215,3 +217,23 @@ def test_a_name_that_is_taken_and_an_end_point_that_is_not_there_are_told(worksp
             spec().check_in(connection)
         with pytest.raises(InputError, match="'local'"):
             spec(name="more").check_in(connection)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_job_that_goes_on_asks_for_the_same_prompts_as_one_that_was_never_stopped(workspace, seed: int) -> None:
+    random = Random(seed)
+    rows = [NewRow(f"Prompt {random.randrange(12)}.", random.choice([None, f"Answer {n}."])) for n in range(40)]
+    with closing(workspace.open()) as connection:
+        ids = list(dict.fromkeys(add(connection, *rows)))
+        random.shuffle(ids)
+        job_id = create_job(
+            connection, kind="generate", title="", lane="free", spec="{}", spec_version=1, item_ids=ids
+        )  # fmt: skip
+        every = later_of_a_prompt(connection, job_id)
+        for cursor in range(1, len(ids)):
+            with transaction(connection):
+                connection.execute(
+                    "INSERT INTO outcome(job_id, item_id, state, run, created) VALUES (?, ?, 'ok', 1, 0)",
+                    (job_id, ids[cursor - 1]),
+                )
+            assert later_of_a_prompt(connection, job_id, cursor) == every & set(ids[cursor:])
