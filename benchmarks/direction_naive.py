@@ -7,7 +7,7 @@ passes. It serves as an oracle in tests and as the baseline of measurements, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,14 +17,14 @@ BATCH = 32
 Prompts = Sequence[Sequence[int]]  # token ids
 
 
-def batches(prompts: Prompts, pad: int) -> list[dict[str, Any]]:
+def batches(prompts: Prompts, pad: int, device: Any = "cpu") -> list[dict[str, Any]]:
     """Left-padded batches of 32, in the order of the prompts."""
     found = []
     for start in range(0, len(prompts), BATCH):
         part = prompts[start : start + BATCH]
         longest = max(map(len, part))
-        ids = torch.tensor([[pad] * (longest - len(row)) + list(row) for row in part])
-        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in part])
+        ids = torch.tensor([[pad] * (longest - len(row)) + list(row) for row in part], device=device)
+        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in part], device=device)
         found.append({"input_ids": ids, "attention_mask": mask})
     return found
 
@@ -50,7 +50,8 @@ def last_logits(model: Any, batch: dict[str, Any]) -> Any:
 def mean_activations(model: Any, prompts: Prompts, positions: Sequence[int], pad: int) -> Any:
     """[positions, blocks, width] in float64: the mean input of every block."""
     layers = model.model.layers
-    total = torch.zeros(len(positions), len(layers), model.config.hidden_size, dtype=torch.float64)
+    shape = len(positions), len(layers), model.config.hidden_size
+    total = torch.zeros(shape, dtype=torch.float64, device=model.device)
 
     def adder(layer: int) -> Any:
         def hook(_: Any, args: tuple[Any, ...]) -> None:
@@ -58,7 +59,7 @@ def mean_activations(model: Any, prompts: Prompts, positions: Sequence[int], pad
 
         return hook
 
-    for batch in batches(prompts, pad):
+    for batch in batches(prompts, pad, model.device):
         with hooked(before=[(block, adder(layer)) for layer, block in enumerate(layers)]):
             model(**batch)
     return total
@@ -75,7 +76,9 @@ def refusal_score(logits: Any, tokens: Sequence[int]) -> Any:
 
 def mean_refusal(model: Any, prompts: Prompts, tokens: Sequence[int], pad: int) -> float:
     return float(
-        torch.cat([refusal_score(last_logits(model, batch), tokens) for batch in batches(prompts, pad)]).mean()
+        torch.cat(
+            [refusal_score(last_logits(model, batch), tokens) for batch in batches(prompts, pad, model.device)]
+        ).mean()
     )
 
 
@@ -119,19 +122,27 @@ def kl_score(model: Any, vector: Any, harmless: Prompts, baseline: Sequence[Any]
     return float(torch.cat(values).mean())
 
 
-def whole_grid(
+def cells(
     model: Any, candidates: Any, harmful: Prompts, harmless: Prompts, tokens: Sequence[int], pad: int
-) -> dict[tuple[int, int], tuple[float, float, float]]:
-    """(position, layer) -> ablation, steering and KL score, cell by cell: three passes for each."""
+) -> Iterator[tuple[tuple[int, int], tuple[float, float, float]]]:
+    """(position, layer) with ablation, steering and KL score, cell by cell: three passes for each."""
     positions, layers, _ = candidates.shape
-    baseline = [last_logits(model, batch) for batch in batches(harmless, pad)]
-    grid = {}
+    baseline = [last_logits(model, batch) for batch in batches(harmless, pad, model.device)]
     for place in range(positions):
         for layer in range(layers):
             vector = candidates[place, layer]
-            grid[place - positions, layer] = (
-                ablation_score(model, vector, harmful, tokens, pad),
-                steering_score(model, vector, layer, harmless, tokens, pad),
-                kl_score(model, vector, harmless, baseline, pad),
+            yield (
+                (place - positions, layer),
+                (
+                    ablation_score(model, vector, harmful, tokens, pad),
+                    steering_score(model, vector, layer, harmless, tokens, pad),
+                    kl_score(model, vector, harmless, baseline, pad),
+                ),
             )
-    return grid
+
+
+def whole_grid(
+    model: Any, candidates: Any, harmful: Prompts, harmless: Prompts, tokens: Sequence[int], pad: int
+) -> dict[tuple[int, int], tuple[float, float, float]]:
+    """The scores of every cell."""
+    return dict(cells(model, candidates, harmful, harmless, tokens, pad))

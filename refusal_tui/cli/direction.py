@@ -3,13 +3,14 @@ candidate. Starting one: `refusal-tui run direction`."""
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from refusal_tui.cli.common import Session, emit, emit_json, emit_table, json_option, pass_session
+from refusal_tui.cli.common import Session, emit, emit_json, emit_table, job_argument, json_option, pass_session
+from refusal_tui.cli.direction_bench import ask, tokens
+from refusal_tui.cli.direction_export import agree, export
+from refusal_tui.cli.direction_runs import direction_job, report_of
 from refusal_tui.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from refusal_tui.store.jobs import Job
 
 _SHOWN = 8  # of candidates, first tokens and dropped prompts; --json has all
-job_argument = click.argument("job_id", type=click.IntRange(1), metavar="JOB")
 
 
 @click.group(invoke_without_command=True)
@@ -38,7 +38,7 @@ def list_(session: Session, as_json: bool) -> None:
     from refusal_tui.store.jobs import list_jobs
 
     with session.store() as connection:
-        runs = [(job, _report(session, job)) for job in list_jobs(connection) if job.kind == "direction"]
+        runs = [(job, report_of(session, job)) for job in list_jobs(connection) if job.kind == "direction"]
     if as_json:
         emit_json(
             [{"job": job.id, "state": job.state.value, "title": job.title, **_brief(report)} for job, report in runs]
@@ -65,8 +65,8 @@ def show(session: Session, job_id: int, as_json: bool) -> None:
     from refusal_tui.direction.report_text import report_json
 
     with session.store() as connection:
-        job = _job(connection, job_id)
-    report = _report(session, job)
+        job = direction_job(connection, job_id)
+    report = report_of(session, job)
     if as_json:
         emit_json({"job": job.id, "state": job.state.value, "title": job.title, **report_json(report)})
     else:
@@ -86,7 +86,7 @@ def cells(session: Session, job_id: int, passing: bool, as_csv: bool, as_json: b
     if as_csv and (as_json or passing):
         raise click.UsageError("--csv prints all candidates; leave out --json and --passing.")
     with session.store() as connection:
-        report = _report(session, _job(connection, job_id))
+        report = report_of(session, direction_job(connection, job_id))
     if not report.grid:
         raise InputError(
             f"Job {job_id} has measured nothing yet.", f"See how far it is with: refusal-tui jobs show {job_id}"
@@ -106,26 +106,27 @@ def cells(session: Session, job_id: int, passing: bool, as_csv: bool, as_json: b
     emit_table(CELL_NAMES, shown, whole=CELL_NAMES)
 
 
-def _job(connection: sqlite3.Connection, job_id: int) -> Job:
-    from refusal_tui.store.jobs import get_job
+@direction.command()
+@job_argument
+@click.option("--model", required=True, metavar="DIR", help="Another chat model of the same width.")
+@click.option("--detach", "-d", is_flag=True, help="Do not wait.")
+@json_option
+@pass_session
+def transfer(session: Session, job_id: int, model: str, detach: bool, as_json: bool) -> int:
+    """Try the direction of a run on another model, beside that model's own direction.
 
-    job = get_job(connection, job_id)
-    if job.kind != "direction":
-        raise InputError(
-            f"Job {job_id} ({job.kind}) looks for no direction.",
-            "List the runs that do with: refusal-tui direction list",
-        )
-    return job
+    The same as `run direction --transfer JOB` with the prompts and settings of that run.
+    """
+    from refusal_tui.cli.run import start
+    from refusal_tui.jobs.registry import job_kind
+    from refusal_tui.jobs.spec import load_spec
 
-
-def _report(session: Session, job: Job) -> Report:
-    from refusal_tui.direction.report import read_report
-
-    return read_report(_folder(session, job.id))
-
-
-def _folder(session: Session, job_id: int) -> Path:
-    return session.workspace().artifacts / f"job-{job_id}"
+    kind = job_kind("direction")
+    with session.store() as connection:
+        job = direction_job(connection, job_id)
+    settings = load_spec(kind.spec_type(), job.spec, job.spec_version).model_dump()
+    settings |= {"model": model, "transfer": str(job_id), "answers": ""}
+    return start(session, kind, settings, detach=detach, as_json=as_json)
 
 
 def _brief(report: Report) -> dict[str, object]:
@@ -143,7 +144,16 @@ def _brief(report: Report) -> dict[str, object]:
 
 def _describe(job: Job, report: Report) -> None:
     """What the Direction screen shows, in lines."""
-    from refusal_tui.direction.report_text import outcome, place, plain, reason_words, share, signed
+    from refusal_tui.direction.report_text import (
+        loss_words,
+        outcome,
+        place,
+        plain,
+        reason_words,
+        share,
+        signed,
+        transfer_words,
+    )  # fmt: skip
     from refusal_tui.text.safe import shorten
 
     emit(f"job {job.id}  {job.title}  {job.state.value}" + (f", {job.step}" if job.state.active and job.step else ""))
@@ -169,9 +179,14 @@ def _describe(job: Job, report: Report) -> None:
                 emit(f"  {name}, best of {len(arms)}: ablated {signed(best['ablation'])}, added "
                      f"{signed(best['steering'])}, KL {plain(best['kl'])}, "
                      f"cosine {plain(best['cosine'], 2)}")  # fmt: skip
+        if loss := loss_words(evidence):
+            emit(f"  {loss}")
         emit("\ndose-response (c times the direction added)")
         doses = [[signed(d["coefficient"], 1), signed(d["harmful"]), signed(d["harmless"])] for d in evidence.dose]
         emit_table(["c", "harmful", "harmless"], doses)
+    if report.transfer is not None:
+        first, *rest = transfer_words(report.transfer)
+        emit("\n".join((f"\n{first}", *(f"  {line}" for line in rest))))
     if report.best():
         emit("\ncandidates that pass")
         for cell in report.best()[:_SHOWN]:
@@ -188,3 +203,7 @@ def _describe(job: Job, report: Report) -> None:
         emit(f"  {part.replace('_', ', ')}: {kept} of {drawn} prompts count")
     for dropped in report.dropped[:_SHOWN]:
         emit(f"    dropped {signed(dropped.score)}: {shorten(dropped.text, 90)}")
+
+
+for _command in (ask, tokens, agree, export):
+    direction.add_command(_command)

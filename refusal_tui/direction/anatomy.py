@@ -9,16 +9,16 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from refusal_tui.direction.blocks import Blocks, device_of, find_blocks, text_config
-from refusal_tui.direction.intervene import HookPoints, recorded, start_from
+from refusal_tui.direction.intervene import HookPoints, last_tokens_alone, recorded, start_from
 from refusal_tui.direction.writers import BlockShape, find_writers
 from refusal_tui.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 Mode = Literal["exact", "reference"]
 Padding = Literal["positions", "plain", "none"]
@@ -36,7 +36,8 @@ class Anatomy:
 
     padding: "positions" (left-padded rows need position ids that count real tokens), "plain" (they are right as they
     are) or "none" (rows must have the same length). starts_midway: a run may begin at a cached residual stream.
-    keeps_last: the model can compute the logits of the last token alone.
+    keeps_last: the model can compute the logits of the last token alone. last_part: the MLP of the last block, where it
+    can be left out for all tokens but those whose logits are wanted.
     """
 
     blocks: Blocks
@@ -46,6 +47,7 @@ class Anatomy:
     padding: Padding
     starts_midway: bool
     keeps_last: bool
+    last_part: nn.Module | None = None
 
     @property
     def n_layers(self) -> int:
@@ -129,11 +131,26 @@ def study(model: Any, probe: Tensor | None = None) -> Anatomy:
         logits = _last_logits(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids)})
     anatomy = Anatomy(
         blocks, int(streams[0].shape[-1]), int(logits.shape[-1]), shapes, _padding(model, ids, logits),
-        starts_midway=True, keeps_last=keeps_last,
+        starts_midway=True, keeps_last=keeps_last, last_part=_last_part(model, blocks, ids, logits),
     )  # fmt: skip
     if all(_starts_at(model, anatomy, ids, streams, layer, logits) for layer in {1, len(blocks) // 2, len(blocks) - 1}):
         return anatomy
-    return Anatomy(blocks, anatomy.width, anatomy.vocabulary, shapes, anatomy.padding, False, keeps_last)
+    return replace(anatomy, starts_midway=False)
+
+
+def _last_part(model: Any, blocks: Blocks, ids: Tensor, expected: Tensor) -> nn.Module | None:
+    """The MLP of the last block, if the last token's logits stay what they are when it sees that token alone."""
+    import torch
+
+    for name, part in blocks.modules[-1].named_children():
+        if _MLP.search(name) and not _NORM.search(name):
+            try:
+                with last_tokens_alone(part, 1):
+                    found = _last_logits(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids)})
+            except (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError):
+                return None
+            return part if _same(found, expected) else None
+    return None
 
 
 def _ordinary_ids(model: Any) -> Tensor:

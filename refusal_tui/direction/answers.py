@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from refusal_tui.direction.batches import Batch, make_batch
-from refusal_tui.direction.intervene import Rows, recorded
+from refusal_tui.direction.batches import Batch
+from refusal_tui.direction.intervene import Rows, projected
 from refusal_tui.direction.passes import Passes
 from refusal_tui.direction.score import unit
 
@@ -67,16 +67,27 @@ def answer_in_arms(
     return answers
 
 
-def project_tokens(passes: Passes, ids: Sequence[int], vector: Tensor, *, ablated: bool = False) -> Tensor:
-    """[blocks, tokens]: how far each token of a text lies along the direction, at the input of every block.
+def project_texts(
+    passes: Passes, texts: Sequence[Sequence[int]], vector: Tensor, *, ablated: bool = False
+) -> list[Tensor]:
+    """Of each text (token ids) [blocks, tokens]: how far each token lies along the direction, at the input of every
+    block.
 
-    In the units of the stream (the vector is normalised). `ablated`: the same while the direction is projected out, so
-    that rounding alone is left.
+    In the units of the stream (the vector is normalised), float32. `ablated`: the same while the direction is projected
+    out, so that rounding alone is left.
     """
     import torch
 
     along = unit(vector[None].double())[0]
     rows = Rows(ablate=along[None].float()) if ablated else None
-    with recorded(passes.points.blocks) as streams:
-        passes.logits(make_batch([ids], [0], 0), rows=rows)
-    return torch.stack([streams[layer][0].cpu().double() @ along for layer in range(passes.anatomy.n_layers)])
+    projections: list[Tensor] = [torch.empty(0)] * len(texts)
+
+    def work(batch: Batch, _: range) -> None:
+        with projected(passes.points.blocks, along) as found:
+            passes.logits(batch, rows=rows)
+        stacked = torch.stack([found[layer] for layer in range(passes.anatomy.n_layers)])
+        for place, row in enumerate(batch.rows):
+            projections[row] = stacked[:, place, -len(texts[row]) :].clone()
+
+    passes.each(texts, 1, work)
+    return projections

@@ -72,14 +72,18 @@ class Direction:
         with intervene(known.points(self.hook_points), rows):
             yield
 
-    def require_fit(self, anatomy: Anatomy) -> None:
-        """Raises InputError when the direction is none of this model's streams."""
+    def require_width(self, anatomy: Anatomy) -> None:
+        """Raises InputError when the residual stream of a model is wider or narrower than the direction."""
         width = int(self.vector.shape[0])
         if width != anatomy.width:
             raise InputError(
                 f"The direction has {width} numbers, the residual stream of this model {anatomy.width}.",
                 "Use a direction of this model, or of one of the same width.",
             )
+
+    def require_fit(self, anatomy: Anatomy) -> None:
+        """Raises InputError when the direction is none of this model's streams."""
+        self.require_width(anatomy)
         if self.layer >= anatomy.n_layers:
             raise InputError(
                 f"The direction belongs to layer {self.layer}; this model has {anatomy.n_layers} layers.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,16 +30,21 @@ class Batch:
         ]
 
 
-def plan(lengths: Sequence[int], *, pass_cost: float, most_tokens: int, pad: bool = True) -> list[list[int]]:
-    """Places of prompts, batch by batch, shortest first, so that padded tokens + `pass_cost` per batch are fewest.
+def plan(
+    lengths: Sequence[int], *, pass_cost: float, most_tokens: int, copies: int = 1, pad: bool = True
+) -> list[list[int]]:
+    """Places of prompts, batch by batch, shortest first, so that padded tokens + `pass_cost` per pass are fewest.
 
-    `pass_cost`: what one more pass costs, in tokens. A batch holds at most `most_tokens` padded tokens, but at least
-    one prompt. `pad=False`: prompts of one batch have the same length.
+    `pass_cost`: what one more pass costs, in tokens. `copies`: how many times a batch goes through the model, as many
+    of them in one pass as `most_tokens` padded tokens allow; a batch may hold more only if it is one prompt.
+    `pad=False`: prompts of one batch have the same length.
 
     >>> plan([3, 9, 3, 10], pass_cost=2, most_tokens=100)
     [[0, 2], [1, 3]]
     >>> plan([3, 9, 3, 10], pass_cost=50, most_tokens=100)
     [[0, 2, 1, 3]]
+    >>> plan([3, 9, 3, 10], pass_cost=50, most_tokens=1000, copies=8)
+    [[0, 2], [1, 3]]
     """
     order = sorted(range(len(lengths)), key=lambda place: lengths[place])
     best: list[tuple[float, int]] = [(0.0, 0)]  # cost of the first n prompts, and where their last batch begins
@@ -46,10 +52,12 @@ def plan(lengths: Sequence[int], *, pass_cost: float, most_tokens: int, pad: boo
         longest = lengths[order[end - 1]]
         choices = []
         for start in range(end - 1, -1, -1):
-            too_big = longest * (end - start) > most_tokens and end - start > 1
+            tokens = longest * (end - start)
+            too_big = tokens > most_tokens and end - start > 1
             if too_big or (not pad and lengths[order[start]] != longest):
                 break
-            choices.append((best[start][0] + longest * (end - start) + pass_cost, start))
+            passes = ceil(copies / max(1, most_tokens // tokens))
+            choices.append((best[start][0] + copies * tokens + passes * pass_cost, start))
         best.append(min(choices))
     batches: list[list[int]] = []
     end = len(order)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from refusal_tui.direction.extract import random_directions
 from refusal_tui.direction.leak import measure_leak
+from refusal_tui.direction.loss import measure_loss
 from refusal_tui.direction.score import Scorer, unit
 from refusal_tui.direction.select import Cell
 
@@ -31,7 +32,8 @@ class Evidence:
     quarter, or no more than the best random vector has. random, shuffled: the three mean scores of each control vector,
     and its cosine with the pick.
     dose: mean refusal scores by coefficient of the added vector. interval: 95 % bootstrap of the ablation score.
-    leak: what an ablation leaves in the stream (`leak.py`)."""
+    leak: what an ablation leaves in the stream (`leak.py`). loss: what it costs on harmless answers (`loss.py`); None
+    in runs of before it was measured."""
 
     effect: float
     weak: bool
@@ -41,6 +43,7 @@ class Evidence:
     interval: tuple[float, float]
     leak_middle: float | None
     leak_final: float
+    loss: dict[str, float] | None = None
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -71,6 +74,7 @@ def gather(
         interval=mean_interval(ablation, seed=seed),
         leak_middle=leak.middle,
         leak_final=leak.final,
+        loss=asdict(measure_loss(scorer.passes, scorer.harmless.encoded, vector, pick.layer)),
     )
 
 

@@ -60,11 +60,16 @@ def mean_differences(harmful: Tensor, harmless: Tensor) -> Tensor:
         for layer in range(harmful.shape[2])
     ]
     differences = torch.stack(blocks, dim=1)
-    if not bool(torch.isfinite(differences).all()):
+    require_numbers(bool(torch.isfinite(differences).all()))
+    return differences
+
+
+def require_numbers(all_are: bool) -> None:
+    """Raises InputError when something is no number: float16 overflows in some models."""
+    if not all_are:
         raise InputError(
             "Activations of this model are too large for its number format.", "Use --dtype bfloat16 or float32."
         )
-    return differences
 
 
 def zero_cells(differences: Tensor, harmful: Tensor) -> list[tuple[int, int]]:

@@ -14,6 +14,7 @@ from refusal_tui.direction.extract import (
     keep,
     mean_differences,
     require_enough,
+    require_numbers,
     shuffled_differences,
     zero_cells,
 )
@@ -102,6 +103,8 @@ def extract(
     refusal tokens, before anything can fail on them. Raises InputError when the filter leaves too few prompts.
     """
     train = {part: passes.baseline(encoded[part], positions=positions) for part in PARTS[:2]}
+    for baseline in train.values():
+        require_numbers(not bool(baseline.logits.isnan().any()))
     table = contrast_table(tokenizer, train["harmful_train"].logits, train["harmless_train"].logits)
     tokens = named_tokens(tokenizer, words) if words else find_refusal_tokens(tokenizer, table)
     show(table, tokens)

@@ -14,12 +14,18 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from refusal_tui.direction.anatomy import study
+from refusal_tui.direction.answers import Arm
+from refusal_tui.direction.apply import Direction, load_direction
 from refusal_tui.direction.cells import CellFile
 from refusal_tui.direction.evidence import gather, rivals_within_noise
 from refusal_tui.direction.extraction import PARTS, Extraction, extract
-from refusal_tui.direction.load import fingerprint, load
+from refusal_tui.direction.geometry import FILE as GEOMETRY
+from refusal_tui.direction.geometry import save_geometry
+from refusal_tui.direction.load import fingerprint, load, padding_token
 from refusal_tui.direction.passes import Passes
 from refusal_tui.direction.prompts import Drawn, Prompt, draw, read_prompts
+from refusal_tui.direction.readings import FILE as READINGS
+from refusal_tui.direction.readings import PROJECTIONS, Text, answer_ids, save_readings
 from refusal_tui.direction.refusal_tokens import FirstToken
 from refusal_tui.direction.save import SCORES, save_card, save_json, save_scores, save_tensors
 from refusal_tui.direction.score import Scorer
@@ -28,6 +34,8 @@ from refusal_tui.direction.select import Cell, Choice, Reason, Rule, Score, empt
 from refusal_tui.direction.spec import DirectionSpec
 from refusal_tui.direction.store_answers import store_answers
 from refusal_tui.direction.template import Template, read_template
+from refusal_tui.direction.transfer import FILE as TRANSFER
+from refusal_tui.direction.transfer import folder_of, try_stored
 from refusal_tui.jobs.compute import ComputeContext
 
 _WHY = {
@@ -59,6 +67,7 @@ class DirectionJob:
     def run(self, context: ComputeContext) -> str:
         spec, folder = self._spec, context.folder
         subject = _subject(context, spec)
+        stored = _stored(context, spec, subject)
         extraction, scorer = _extraction(context, spec, subject)
 
         cells = CellFile(folder / "cells.jsonl")
@@ -70,17 +79,17 @@ class DirectionJob:
         paths = save_tensors(folder, extraction, choice)
         if choice.pick is not None:
             evidence = _evidence(context, search, scorer, extraction, choice.pick, cells, spec.seed)
-            if spec.answers:
-                context.report(search.measured, None, "answering", now=True)
-                _answers(context, spec, subject, extraction, choice.pick)
+            _texts(context, spec, subject, extraction, scorer, choice.pick, search.measured)
+        transfer = None if stored is None else _transfer(context, spec, search, scorer, extraction, stored)
         if spec.fill != "none":
             _measure(context, search, search.fill(late_layers=spec.fill == "all"), cells, "filling the grid")
             choice = search.choice()
 
         facts = _facts(spec, subject, extraction, scorer)
-        facts |= {"evidence": evidence, "rivals": _rivals(cells, choice, spec.seed)}
+        facts |= {"evidence": evidence, "transfer": transfer, "rivals": _rivals(cells, choice, spec.seed)}
         paths.append(save_scores(folder, extraction, search.grid, choice))
         paths.append(save_card(folder, choice, rule, search.grid, facts))
+        paths += [folder / name for name in (GEOMETRY, READINGS, PROJECTIONS) if (folder / name).exists()]
         for path in paths:
             context.artifact(path, "direction", {"model": spec.model, "seed": spec.seed, "mode": spec.mode})
         context.report(search.measured, search.measured, "done", now=True)
@@ -114,18 +123,44 @@ def _extraction(context: ComputeContext, spec: DirectionSpec, subject: _Subject)
         counts = [f"{len(kept.places)} of {len(kept.scores)} in {part}" for part, kept in extraction.kept.items()]
         context.event("info", "kept", f"prompts that count: {', '.join(counts)}")
     kept = [validation[part].only(extraction.kept[part].places) for part in PARTS[2:]]
+    if not (context.folder / GEOMETRY).exists():
+        ends = [part.ends for part in kept if part.ends is not None]
+        save_geometry(context.folder, extraction.candidates, ends[0], ends[1])
     return extraction, Scorer(passes, extraction.refusal_tokens, *kept)
 
 
-def _answers(
-    context: ComputeContext, spec: DirectionSpec, subject: _Subject, extraction: Extraction, pick: Cell
+def _texts(
+    context: ComputeContext,
+    spec: DirectionSpec,
+    subject: _Subject,
+    extraction: Extraction,
+    scorer: Scorer,
+    pick: Cell,
+    measured: int,
 ) -> None:
+    """Answers of the three arms, where they are asked for, and what every token of a prompt and its answers projects
+    to. Kept: a run that is interrupted later need not do it again."""
+    if (context.folder / READINGS).exists():
+        return
+    vector = extraction.candidates[pick.position, pick.layer]
     asked = {
         part: [(subject.drawn[part][place], subject.encoded[part][place]) for place in extraction.kept[part].places]
         for part in PARTS[2:]
     }
-    vector = extraction.candidates[pick.position, pick.layer]
-    store_answers(context, spec, subject.passes, subject.tokenizer, asked, pick, vector)
+    answered: Mapping[str, Sequence[Mapping[Arm, str]]] = {}
+    if spec.answers:
+        context.report(measured, None, "answering", now=True)
+        answered = store_answers(context, spec, subject.passes, subject.tokenizer, asked, pick, vector)
+    context.report(measured, None, "reading the tokens", now=True)
+    texts = [
+        Text(part, prompt.key, arm, ids, answer_ids(subject.tokenizer, said))
+        for part, prompts in asked.items()
+        for place, (prompt, ids) in enumerate(prompts)
+        for arm, said in (answered[part][place] if answered else {"": ""}).items()
+    ]
+    ends = scorer.harmful.ends, scorer.harmless.ends
+    assert ends[0] is not None and ends[1] is not None
+    save_readings(context.folder, subject.passes, subject.tokenizer, texts, vector, pick, (ends[0], ends[1]))
 
 
 def _frozen_prompts(context: ComputeContext, spec: DirectionSpec) -> Drawn:
@@ -149,8 +184,7 @@ def _passes(
 
     anatomy = study(model, torch.tensor(max(encoded[:16], key=len)))
     saved = (context.load_checkpoint() or {}).get("tokens_per_pass")
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
-    return Passes(model, anatomy, spec.mode, pad_token=pad, tokens_per_pass=saved)
+    return Passes(model, anatomy, spec.mode, pad_token=padding_token(tokenizer), tokens_per_pass=saved)
 
 
 def _shown(context: ComputeContext) -> Any:
@@ -204,6 +238,35 @@ def _evidence(
     evidence = gather(scorer, pick, extraction.candidates[place], shuffled, ablation, seed=seed)
     save_json(path, evidence.as_dict())
     return evidence.as_dict()
+
+
+def _stored(context: ComputeContext, spec: DirectionSpec, subject: _Subject) -> Direction | None:
+    """The direction of another run to be tried here. Raises InputError before anything is measured."""
+    if not spec.transfer:
+        return None
+    direction = load_direction(folder_of(context.workspace.artifacts, spec.transfer))
+    direction.require_width(subject.passes.anatomy)
+    return direction
+
+
+def _transfer(
+    context: ComputeContext,
+    spec: DirectionSpec,
+    search: Search,
+    scorer: Scorer,
+    extraction: Extraction,
+    stored: Direction,
+) -> dict[str, Any]:
+    """Kept, as the evidence is."""
+    path = context.folder / TRANSFER
+    if path.exists():
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
+    context.report(search.measured, None, "trying the stored direction", now=True)
+    pick = search.choice().pick
+    transfer = try_stored(scorer, stored, spec.transfer, extraction.candidates, pick, search.grid)
+    save_json(path, transfer.as_dict())
+    return transfer.as_dict()
 
 
 def _rivals(cells: CellFile, choice: Choice, seed: int) -> list[tuple[int, int]]:

@@ -49,7 +49,7 @@ def measure_leak(passes: Passes, direction: Tensor, prompt: Sequence[int]) -> Le
                     handles.append(block.get_submodule(name).register_forward_hook(keeper((place, order))))
             last = anatomy.blocks.modules[-1]
             handles.append(last.register_forward_hook(lambda _, __, out: final.append(output_of(out).detach())))
-            passes.logits(make_batch([prompt], [0], 0))
+            passes.last_logits(make_batch([prompt], [0], 0), len(prompt))  # all tokens, also in the last block
     finally:
         for handle in handles:
             handle.remove()

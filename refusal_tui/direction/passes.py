@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from refusal_tui.direction.anatomy import Anatomy, Mode, padded_inputs
 from refusal_tui.direction.batches import Batch, make_batch, plan
 from refusal_tui.direction.blocks import device_of
-from refusal_tui.direction.intervene import Rows, intervene, recorded, start_from
+from refusal_tui.direction.intervene import Rows, intervene, last_tokens_alone, recorded, start_from
 from refusal_tui.errors import UnavailableError
 from refusal_tui.llm.local import out_of_memory
 
@@ -23,7 +23,8 @@ _MOST_TOKENS = 65_536
 # Of one token: activations of a block, and its share of the last token's logits in float64. Generous guesses.
 _BYTES_PER_WIDTH, _BYTES_PER_WORD = 48, 2
 _OVERHEAD_SECONDS = 250e-6  # of one block, in a pass of any size
-_FLOPS = {"cpu": 2e10, "mps": 3e12, "cuda": 3e14}
+_GROUP_SECONDS = 10
+_FLOPS = {"cpu": 5e10, "mps": 3e12, "cuda": 3e14}
 _READING = {"cpu": 60, "mps": 100, "cuda": 200}  # tokens computed in the time in which the weights are read
 _CACHE_BYTES = 4 * 2**30
 
@@ -54,8 +55,8 @@ class Baseline:
 
 
 class Passes:
-    """Runs one model. `tokens_per_pass` shrinks when the memory is full; `count`, `tokens` and `block_tokens`
-    (tokens times the blocks they went through) say what was spent."""
+    """Runs one model. `tokens_per_pass` shrinks when the memory is full; `count`, `tokens` and `flops` (of the
+    matrix products) say what was spent."""
 
     def __init__(
         self,
@@ -72,9 +73,12 @@ class Passes:
         self.tokens_per_pass = tokens_per_pass or _fitting_tokens(self.device, anatomy)
         self.count = 0
         self.tokens = 0
-        self.block_tokens = 0
+        self.flops = 0.0
         self._pad_token = pad_token
+        self._weights = [_matrix_weights(block) for block in anatomy.blocks.modules]
+        self._last_weights = 0 if anatomy.last_part is None else _matrix_weights(anatomy.last_part)
         self._pass_cost = _pass_cost(anatomy, self.device.type)
+        self._tokens_per_second = _FLOPS.get(self.device.type, 1e13) / (2 * max(1, sum(self._weights)))
 
     def logits(
         self, batch: Batch, *, copies: int = 1, rows: Rows | None = None, start: tuple[int, Tensor] | None = None
@@ -83,12 +87,24 @@ class Passes:
 
         start: (block, its input [rows of the batch, tokens, width]): the blocks below are not run.
         """
+        return self.last_logits(batch, 1, copies=copies, rows=rows, start=start)[:, -1]
+
+    def last_logits(
+        self,
+        batch: Batch,
+        last: int,
+        *,
+        copies: int = 1,
+        rows: Rows | None = None,
+        start: tuple[int, Tensor] | None = None,
+    ) -> Tensor:
+        """[copies * rows, last, vocabulary]: the same at the last tokens of a batch."""
         import torch
 
         ids, mask = (part.repeat(copies, 1).to(self.device) for part in (batch.ids, batch.mask))
         inputs: dict[str, Any] = padded_inputs(self.anatomy.padding, ids, mask)
         if self.anatomy.keeps_last:
-            inputs["logits_to_keep"] = 1  # all logits of all tokens would be most of the memory
+            inputs["logits_to_keep"] = last  # all logits of all tokens would be most of the memory
         with ExitStack() as stack:
             stack.enter_context(torch.inference_mode())
             if start is not None:
@@ -97,14 +113,24 @@ class Passes:
                 stack.enter_context(start_from(self.points.blocks, self.anatomy.returns, layer, hidden))
             if rows is not None:
                 stack.enter_context(intervene(self.points, rows))
-            logits: Tensor = self.model(**inputs, use_cache=False).logits[:, -1]
+            if self.anatomy.last_part is not None:
+                stack.enter_context(last_tokens_alone(self.anatomy.last_part, last))
+            logits: Tensor = self.model(**inputs, use_cache=False).logits[:, -last:]
         self.count += 1
         self.tokens += ids.numel()
-        self.block_tokens += ids.numel() * (self.anatomy.n_layers - (start[0] if start else 0))
+        self.flops += self._flops(ids.numel(), ids.shape[0] * min(last, ids.shape[1]), start[0] if start else 0)
         return logits
 
-    def generate(self, batch: Batch, *, copies: int, rows: Rows, max_new_tokens: int) -> Tensor:
-        """[copies * rows, new tokens] ids of greedy answers; what follows the end of an answer is padding."""
+    def _flops(self, tokens: int, answered: int, first_block: int) -> float:
+        """Of matrix products: of all tokens in the blocks, of those whose logits are wanted in the rest."""
+        in_blocks = sum(self._weights[first_block:]) - self._last_weights
+        return 2.0 * (
+            tokens * in_blocks + answered * (self._last_weights + self.anatomy.width * self.anatomy.vocabulary)
+        )
+
+    def generate(self, batch: Batch, *, copies: int, rows: Rows, max_new_tokens: int, streamer: Any = None) -> Tensor:
+        """[copies * rows, new tokens] ids of greedy answers; what follows the end of an answer is padding. `streamer`:
+        as in transformers, but it gets the new token of all rows at once."""
         import torch
 
         ids, mask = (part.repeat(copies, 1).to(self.device) for part in (batch.ids, batch.mask))
@@ -115,6 +141,7 @@ class Passes:
                 attention_mask=mask,
                 max_new_tokens=max_new_tokens,
                 pad_token_id=self._pad_token,
+                streamer=streamer,
                 **greedy,
             )
         answers: Tensor = found[:, ids.shape[1] :]
@@ -150,19 +177,28 @@ class Passes:
         self.each(encoded, 1, work)
         return Baseline(encoded, logits, kept if streams else None, ends)
 
-    def each(self, encoded: Sequence[Sequence[int]], count: int, work: Callable[[Batch, range], None]) -> None:
+    def each(
+        self,
+        encoded: Sequence[Sequence[int]],
+        count: int,
+        work: Callable[[Batch, range], None],
+        *,
+        most_tokens: int | None = None,
+    ) -> None:
         """Call `work(batch, candidates)` until all `count` candidates have seen all prompts.
 
-        A call that does not fit the memory is made again in halves, and so are the following ones. Raises
-        UnavailableError when one prompt with one candidate does not fit.
+        most_tokens: of one call, where it needs more memory per token than usual. A call that does not fit the memory
+        is made again in halves, and so are the following ones. Raises UnavailableError when one prompt with one
+        candidate does not fit.
         """
         lengths = [len(row) for row in encoded]
         pad = self.anatomy.padding != "none"
-        batches = plan(lengths, pass_cost=self._pass_cost, most_tokens=self.tokens_per_pass, pad=pad)
+        most = min(self.tokens_per_pass, most_tokens or self.tokens_per_pass)
+        batches = plan(lengths, pass_cost=self._pass_cost, most_tokens=most, copies=count, pad=pad)
         todo = [(make_batch(encoded, rows, self._pad_token), range(count)) for rows in reversed(batches)]
         while todo:
             batch, part = todo.pop()
-            fitting = max(1, self.tokens_per_pass // batch.tokens)
+            fitting = max(1, min(most, self.tokens_per_pass) // batch.tokens)
             if len(part) > fitting:
                 todo.append((batch, part[fitting:]))
                 part = part[:fitting]
@@ -185,8 +221,10 @@ class Passes:
                     todo += [(half, part) for half in reversed(batch.halves())]
 
     def candidates_at_once(self, encoded: Sequence[Sequence[int]]) -> int:
-        """How many candidates are worth measuring together over a set of prompts."""
-        return max(1, self.tokens_per_pass // max(1, sum(map(len, encoded))))
+        """How many candidates are measured together over a set of prompts: some seconds' work, so that passes are full
+        and little padded, while a run that is stopped loses no more than that."""
+        tokens = max(self.tokens_per_pass, int(_GROUP_SECONDS * self._tokens_per_second))
+        return max(1, tokens // max(1, sum(map(len, encoded))))
 
     def _fit_into_cache(self, encoded: Sequence[Sequence[int]]) -> bool:
         tokens = sum(map(len, encoded))
@@ -195,9 +233,13 @@ class Passes:
         return self.anatomy.starts_midway and needed <= _CACHE_BYTES
 
 
+def _matrix_weights(module: Any) -> int:
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.dim() > 1)
+
+
 def _pass_cost(anatomy: Anatomy, device: str) -> float:
     """What one more pass costs, in tokens: launching every block, reading all weights and the output layer again."""
-    weights = max(1, sum(p.numel() for block in anatomy.blocks.modules for p in block.parameters()))
+    weights = max(1, sum(map(_matrix_weights, anatomy.blocks.modules)))
     launching = _OVERHEAD_SECONDS * anatomy.n_layers * _FLOPS.get(device, 1e13) / (2 * weights)
     return float(launching + _READING.get(device, 100) * (1 + anatomy.vocabulary * anatomy.width / weights))
 

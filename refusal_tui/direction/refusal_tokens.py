@@ -49,22 +49,44 @@ def refusal_scores(logits: Tensor, tokens: Sequence[int]) -> Tensor:
     """
     import torch
 
-    share = torch.softmax(_precise(logits), dim=-1)[..., list(tokens)].sum(dim=-1).cpu()
+    rows = logits.reshape(-1, logits.shape[-1])
+    shares = [_probabilities(part)[:, list(tokens)].sum(dim=-1).cpu() for part in rows.split(_rows_at_once(rows))]
+    share = torch.cat(shares).view(logits.shape[:-1])
     return torch.log(share + EPSILON) - torch.log1p(EPSILON - share)
 
 
-def _precise(logits: Tensor) -> Tensor:
-    """float64, on the CPU where the device has none (Apple's)."""
-    return (logits.cpu() if logits.device.type == "mps" else logits).double()
-
-
 def kl_divergences(expected: Tensor, found: Tensor, epsilon: float = 1e-6) -> Tensor:
-    """[rows, vocabulary] logits twice -> [rows], float64 on the CPU: sum of p (log(p + eps) - log(q + eps))."""
+    """Sums of p (log(p + eps) - log(q + eps)), float64 on the CPU, from logits.
+
+    expected: [rows, vocabulary], p. found: [copies * rows, vocabulary], q; the rows repeated as a whole. Returns
+    [copies * rows].
+    """
     import torch
 
-    p, q = torch.softmax(_precise(expected), dim=-1), torch.softmax(_precise(found), dim=-1)
-    divergences: Tensor = (p * (torch.log(p + epsilon) - torch.log(q + epsilon))).sum(dim=-1).cpu()
-    return divergences
+    rows = len(expected)
+    found = found.view(-1, rows, found.shape[-1])
+    divergences = []
+    at_once = max(1, _rows_at_once(expected) // len(found))
+    for start in range(0, rows, at_once):
+        part = slice(start, start + at_once)
+        p = _probabilities(expected[part])
+        own = (p * torch.log(p + epsilon)).sum(dim=-1)
+        other = _probabilities(found[:, part]).add_(epsilon).log_()
+        divergences.append((own - (p * other).sum(dim=-1)).cpu())
+    return torch.cat(divergences, dim=1).flatten()
+
+
+def _probabilities(logits: Tensor) -> Tensor:
+    """Softmax in float64; on the CPU where the device has none (Apple's)."""
+    precise = (logits.cpu() if logits.device.type == "mps" else logits).double()
+    weights = (precise - precise.amax(dim=-1, keepdim=True)).exp_()
+    return weights.div_(weights.sum(dim=-1, keepdim=True))
+
+
+def _rows_at_once(logits: Tensor) -> int:
+    """How many rows in float64 are worked on together: on a CPU what its cache holds."""
+    elements = 2**27 if logits.device.type == "cuda" else 2**18
+    return max(1, elements // logits.shape[-1])
 
 
 def contrast_table(tokenizer: Any, harmful: Tensor, harmless: Tensor) -> list[FirstToken]:

@@ -30,11 +30,13 @@ from refusal_tui.direction.select import (
     empty_grid,
     next_need,
 )
+from refusal_tui.direction.transfer import FILE as TRANSFER
+from refusal_tui.direction.transfer import Transfer
 from refusal_tui.errors import InputError
 
 THRESHOLDS = (0.01, 0.03, 0.1, 0.3, 1.0, math.inf)
 LEAST_WAY = 1.0  # of refusal scores, which are log-odds
-_FILES = ("template.json", "first_tokens.json", "extraction.json", "prompts.json", "evidence.json", CARD)
+_FILES = ("template.json", "first_tokens.json", "extraction.json", "prompts.json", "evidence.json", TRANSFER, CARD)
 _CELLS = "cells.jsonl"
 _Mark = tuple[int, int] | None
 
@@ -72,6 +74,7 @@ class Report:
     bootstrap_floor: list[list[float]] | None = None
     auroc: list[list[float]] | None = None
     evidence: Evidence | None = None
+    transfer: Transfer | None = None
     card: Mapping[str, Any] | None = None
 
     @property
@@ -101,6 +104,15 @@ class Report:
     def best(self) -> list[Cell]:
         """What passes all filters, the lowest refusal score first: the pick, then its rivals."""
         return sorted(self.choice.survivors, key=lambda cell: (self.grid[cell].ablation or 0.0, cell))
+
+    def closest(self) -> Cell | None:
+        """The pick, or what comes closest to one: added, it makes the model refuse most. None before there is a
+        grid."""
+        if self.rule is None or not self.grid:
+            return None
+        late = self.rule.first_late_layer
+        useful = [cell for cell in self.grid if cell.layer < late and cell not in self.rule.zero]
+        return self.choice.pick or max(useful, key=lambda cell: _or_least(self.grid[cell].steering), default=None)
 
     def reliability(self, cell: Cell, figures: list[list[float]] | None) -> float | None:
         return None if figures is None else figures[cell.position - self.positions.start][cell.layer]
@@ -184,7 +196,7 @@ class ReportReader:
             self._means[key], self._values[key] = row["value"], tuple(row["values"])
 
     def _made(self) -> Report:
-        template, tokens, extraction, prompts, evidence, card = (self._json(name) for name in _FILES)
+        template, tokens, extraction, prompts, evidence, transfer, card = (self._json(name) for name in _FILES)
         known: dict[str, Any] = {}
         template = template or (card or {}).get("template")
         if template is not None:
@@ -197,6 +209,8 @@ class ReportReader:
             known |= self._extracted(extraction, prompts)
         if evidence is not None:
             known["evidence"] = Evidence(**evidence)
+        if transfer is not None:
+            known["transfer"] = Transfer(**transfer)
         return Report(card=card, values=dict(self._values), **known)
 
     def _extracted(self, extraction: dict[str, Any], prompts: dict[str, Any] | None) -> dict[str, Any]:
@@ -238,6 +252,10 @@ def _mark(path: Path) -> _Mark:
     except FileNotFoundError:
         return None
     return found.st_mtime_ns, found.st_size
+
+
+def _or_least(value: float | None) -> float:
+    return -math.inf if value is None or value != value else value
 
 
 def _mean(values: list[float]) -> float:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import math
+from pathlib import PurePath
 from typing import Any
 
+from refusal_tui.direction.evidence import Evidence
 from refusal_tui.direction.report import Report
 from refusal_tui.direction.select import Cell, Reason
+from refusal_tui.direction.transfer import Transfer
 
 REASONS = {
     Reason.PICKED: "selected",
@@ -107,6 +110,44 @@ def why(report: Report, cell: Cell) -> str:
             return "rejected: a score is no number"
 
 
+def loss_words(evidence: Evidence) -> str:
+    """What the interventions cost on harmless answers; empty where it was not measured.
+
+    >>> from types import SimpleNamespace
+    >>> loss_words(SimpleNamespace(loss=None))
+    ''
+    """
+    loss = evidence.loss
+    if loss is None:
+        return ""
+    return (
+        f"{loss['answers']:.0f} harmless answers, {loss['tokens']:.0f} tokens: loss {loss['baseline']:.3f} as it is, "
+        f"{loss['ablated']:.3f} ablated (KL {loss['kl_ablated']:.3f}), {loss['steered']:.3f} with "
+        f"{loss['coefficient']:+g} of it added (KL {loss['kl_steered']:.3f})"
+    )
+
+
+def transfer_words(transfer: Transfer) -> list[str]:
+    """How a direction of another run does here, beside this model's own."""
+    source = f"job {transfer.source}" if transfer.source.isdigit() else transfer.source
+    from_model = f" ({PurePath(transfer.model).name})" if transfer.model else ""
+    closest = Cell(int(transfer.closest["position"]), int(transfer.closest["layer"]))
+    told = [
+        f"direction of {source}{from_model}, position {transfer.position}, layer {transfer.layer} of "
+        f"{transfer.layers}, tried at layer {transfer.applied_at}:",
+        f"ablated {signed(transfer.ablation)}, added {signed(transfer.steering)}, KL {plain(transfer.kl)}, "
+        f"length {plain(transfer.norm, 2)}",
+    ]
+    if transfer.own is not None:
+        own = transfer.own
+        told.append(
+            f"own direction: ablated {signed(own['ablation'])}, added {signed(own['steering'])}, "
+            f"KL {plain(own['kl'])}, length {plain(own['norm'], 2)}; cosine {signed(transfer.cosine)}"
+        )
+    told.append(f"closest candidate here: {place(closest)}, cosine {signed(transfer.closest['cosine'])}")
+    return told
+
+
 def cell_rows(report: Report) -> list[list[Any]]:
     """A row per candidate, with the columns CELL_NAMES; None: not known."""
     return [
@@ -142,6 +183,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "kept": {part: {"kept": kept, "drawn": drawn} for part, (kept, drawn) in report.kept.items()},
         "dropped": [{"part": d.part, "score": d.score, "prompt": d.text} for d in report.dropped],
         "evidence": None if report.evidence is None else report.evidence.as_dict(),
+        "transfer": None if report.transfer is None else report.transfer.as_dict(),
         "rivals": [cell._asdict() for cell in report.rivals],
         "at_kl_thresholds": [
             {"kl_threshold": None if math.isinf(bound) else bound, "pick": None if cell is None else cell._asdict()}

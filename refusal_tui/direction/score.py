@@ -42,9 +42,7 @@ class Scorer:
 
     def kl(self, vectors: Tensor) -> Tensor:
         def divergence(logits: Tensor, batch: Batch) -> Tensor:
-            copies = logits.shape[0] // len(batch.rows)
-            expected = self.harmless.logits[list(batch.rows)].repeat(copies, 1).to(logits.device)
-            return kl_divergences(expected, logits.float())
+            return kl_divergences(self.harmless.logits[list(batch.rows)].to(logits.device), logits.float())
 
         return self._ablated(self.harmless, vectors, divergence)
 

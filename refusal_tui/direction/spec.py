@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from refusal_tui.direction.apply import TENSORS
 from refusal_tui.direction.prompts import draw, is_file, read_prompts
+from refusal_tui.direction.transfer import require_direction
 from refusal_tui.jobs.spec import JobSpec, SpecError
 from refusal_tui.store.browse import select_ids
 from refusal_tui.store.datasets import require_free_name
@@ -36,18 +39,28 @@ class DirectionSpec(JobSpec):
     )
     answers: str = Field("", description="a new dataset of its answers with and without the direction; empty: none")
     answer_tokens: int = Field(128, ge=1, le=4096, description="how long an answer may be, in tokens")
+    transfer: str = Field("", description="a run (its number or folder) whose direction is tried on this model, too")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="number format of the weights")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
 
-    @field_validator("model", "harmful", "harmless")
+    @field_validator("model", "harmful", "harmless", "transfer")
     @classmethod
     def _whole_paths(cls, value: str) -> str:
         """The worker runs in another folder than whoever names the files."""
+        if not value or value.isdigit():  # the number of a job
+            return value
         try:
             path = Path(value).expanduser()
             return str(path.absolute()) if path.exists() else value
         except (OSError, RuntimeError, ValueError):
             return value
+
+    @field_validator("device")
+    @classmethod
+    def _a_device(cls, value: str) -> str:
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
+            raise ValueError("is auto, cpu, mps, cuda or cuda:NUMBER")
+        return value
 
     def check(self) -> None:
         wrong = {}
@@ -57,6 +70,8 @@ class DirectionSpec(JobSpec):
                 wrong[name] = f"names a file that is not there: {value}"
         if self.model.startswith(("/", ".", "~")) and not Path(self.model).is_dir():
             wrong["model"] = f"names a folder that is not there: {self.model}"
+        if self.transfer and not self.transfer.isdigit() and not (Path(self.transfer) / TENSORS).is_file():
+            wrong["transfer"] = f"is neither the number of a run nor a folder with a direction: {self.transfer}"
         if self.harmful == self.harmless:
             wrong["harmless"] = "is the same set as --harmful"
         if wrong:
@@ -66,6 +81,7 @@ class DirectionSpec(JobSpec):
         """Both sets are read and must be large enough, before a model is loaded for them. Raises InputError."""
         sets = [read_prompts(connection, source) for source in (self.harmful, self.harmless)]
         draw(*sets, n_train=self.n_train, n_val=self.n_val, seed=self.seed)
+        require_direction(connection, self.transfer)
         if self.answers:
             require_free_name(connection, self.answers)
 

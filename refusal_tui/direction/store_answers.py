@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +14,9 @@ from refusal_tui.direction.prompts import Prompt
 from refusal_tui.direction.select import Cell
 from refusal_tui.direction.spec import DirectionSpec
 from refusal_tui.jobs.compute import ComputeContext
-from refusal_tui.store.datasets import begin_made, record_progress
+from refusal_tui.store.datasets import begin_made, find_dataset, record_progress
 from refusal_tui.store.items import add_items
+from refusal_tui.store.jobs import Job
 from refusal_tui.store.outcomes import MadeItem
 
 if TYPE_CHECKING:
@@ -32,16 +35,18 @@ def store_answers(
     asked: Mapping[str, Sequence[tuple[Prompt, Sequence[int]]]],
     pick: Cell,
     vector: Tensor,
-) -> None:
+) -> dict[str, list[dict[Arm, str]]]:
     """`asked`: by validation part, prompts with their token ids. All rows are stored in one transaction; doing it again
-    adds none."""
+    adds none. Returns the answers, in the same order."""
     name = Path(spec.model).name
     rows = []
+    answered = {}
     for part, prompts in asked.items():
         answers = answer_in_arms(
             passes, tokenizer, [ids for _, ids in prompts], vector, pick.layer, coefficient=COEFFICIENTS[part],
             max_new_tokens=spec.answer_tokens,
         )  # fmt: skip
+        answered[part] = answers
         for (prompt, _), texts in zip(prompts, answers, strict=True):
             for arm, text in texts.items():
                 meta: dict[str, object] = {"arm": arm.value, "job": context.job.id, "source": prompt.key}
@@ -58,3 +63,10 @@ def store_answers(
         dataset = begin_made(connection, spec.answers, context.job.id, ADAPTER)
         added = add_items(connection, dataset.id, rows)
         record_progress(connection, dataset.id, records_read=len(rows), added=added.count, rejected=0, done=True)
+    return answered
+
+
+def answers_of(connection: sqlite3.Connection, job: Job) -> str:
+    """The dataset with the answers of a run's arms, when it is there; "" else."""
+    wanted = str(json.loads(job.spec).get("answers", ""))
+    return wanted if wanted and find_dataset(connection, wanted) is not None else ""

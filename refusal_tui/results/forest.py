@@ -7,17 +7,16 @@ same at every run, opens in any browser or vector editor, and needs no library.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
 
 from refusal_tui.results.render import NOT_NAMED, notes
 from refusal_tui.results.table import EXPLAINED, TITLES, Cell, Rate, ResultsTable
 from refusal_tui.store.results import MEASURES
-from refusal_tui.text.safe import cell_width, safe_text, shorten
+from refusal_tui.text.safe import cell_width, shorten
+from refusal_tui.text.svg import CHARACTER, MARGIN, svg_document, svg_text
 
-_LINE, _TOP, _MARGIN, _GAP = 22, 64, 20, 36
+_LINE, _TOP, _GAP = 22, 64, 36
 _PANEL = 240
 _FIGURES = 132  # room for "12.3 (10.1–14.9)" beside a panel
-_CHARACTER = 7.2  # width of one cell of a 12 px sans-serif face, on the safe side
 _LABEL_CELLS = 48
 _COLOURS = {"refusal": "#b3361e", "over_refusal": "#8a5a00", "fulfilment": "#1f6f4a"}
 
@@ -26,31 +25,25 @@ def forest_svg(table: ResultsTable, title: str = "") -> str:
     """The table as an SVG document. Measures of which no cell knows anything have no panel."""
     panels = [m for m in MEASURES if any(cell.rates[m].known for cell in table.cells)]
     labels = [label_of(cell) for cell in table.cells]
-    left = _MARGIN + max([cell_width(label) for label in labels] + [10]) * _CHARACTER
-    width = left + len(panels) * (_PANEL + _FIGURES + _GAP) + _MARGIN
+    left = MARGIN + max([cell_width(label) for label in labels] + [10]) * CHARACTER
+    width = left + len(panels) * (_PANEL + _FIGURES + _GAP) + MARGIN
     remarks = notes(table)
     bottom = _TOP + len(labels) * _LINE
-    height = bottom + 40 + 16 * len(remarks) + _MARGIN
+    height = bottom + 40 + 16 * len(remarks) + MARGIN
     heading = title or "Who refuses how much"
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-        f'viewBox="0 0 {width:.0f} {height:.0f}" role="img" font-family="system-ui, sans-serif" font-size="12">',
-        f"<title>{_text(heading)}</title>",
-        f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>',
-        f'<text x="{_MARGIN}" y="26" font-size="15" font-weight="600" fill="#1a1a1a">{_text(heading)}</text>',
-    ]
+    parts: list[str] = []
     for row, label in enumerate(labels):
         y = _TOP + row * _LINE
         if row % 2:
             parts.append(f'<rect x="0" y="{y}" width="{width:.0f}" height="{_LINE}" fill="#f5f5f2"/>')
-        parts.append(f'<text x="{_MARGIN}" y="{y + 15}" fill="#1a1a1a">{_text(label)}</text>')
+        parts.append(f'<text x="{MARGIN}" y="{y + 15}" fill="#1a1a1a">{svg_text(label)}</text>')
     for number, measure in enumerate(panels):
         x = left + _GAP + number * (_PANEL + _FIGURES + _GAP)
         parts += _panel(measure, table.cells, x, bottom)
     for number, remark in enumerate(remarks):
         y = bottom + 48 + 16 * number
-        parts.append(f'<text x="{_MARGIN}" y="{y}" font-size="11" fill="#555555">{_text(remark)}</text>')
-    return "\n".join([*parts, "</svg>", ""])
+        parts.append(f'<text x="{MARGIN}" y="{y}" font-size="11" fill="#555555">{svg_text(remark)}</text>')
+    return svg_document(width, height, heading, parts)
 
 
 def label_of(cell: Cell) -> str:
@@ -64,7 +57,7 @@ def label_of(cell: Cell) -> str:
 
 
 def _panel(measure: str, cells: Sequence[Cell], x: float, bottom: int) -> Iterator[str]:
-    yield f"<g><title>{_text(EXPLAINED[measure])}</title>"
+    yield f"<g><title>{svg_text(EXPLAINED[measure])}</title>"
     yield f'<text x="{x:.1f}" y="{_TOP - 16}" font-weight="600" fill="#1a1a1a">{TITLES[measure]}, %</text>'
     for tick in (0, 25, 50, 75, 100):
         at = x + _PANEL * tick / 100
@@ -88,8 +81,3 @@ def _mark(rate: Rate, x: float, y: float, colour: str) -> Iterator[str]:
     yield f'<circle cx="{at:.1f}" cy="{y:.1f}" r="3.6" fill="{colour}"/>'
     figures = f"{100 * value:.1f} ({100 * low:.1f}–{100 * high:.1f})"
     yield f'<text x="{x + _PANEL + 12:.1f}" y="{y + 4:.1f}" font-size="11" fill="#1a1a1a">{figures}</text>'
-
-
-def _text(value: str) -> str:
-    """Data as text of an XML document: nothing invisible, nothing that XML forbids, nothing that is markup."""
-    return escape(safe_text(value, newlines=False), quote=True)

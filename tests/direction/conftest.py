@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.direction.planted import N_TRAIN, N_VAL, World, make_planted, make_world
+from refusal_tui.direction.tiny.world import World, make_world
+from tests.direction.planted import N_TRAIN, N_VAL, make_planted
 
 
 @dataclass(frozen=True)

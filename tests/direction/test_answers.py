@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 pytest.importorskip("torch")
-from refusal_tui.direction.answers import ARMS, Arm, answer_in_arms, project_tokens
+from refusal_tui.direction.answers import ARMS, Arm, answer_in_arms, project_texts
 from tests.direction.conftest import Planted
 from tests.direction.planted import LAYERS, PLANTED_BLOCK
 
@@ -51,10 +51,9 @@ def test_projections_show_where_in_the_text_refusal_arises(planted: Planted) -> 
     prompt = planted.prompts[2][0]
     forbidden = set(planted.world.tokenizer.convert_tokens_to_ids(list(planted.world.forbidden)))
     word = next(place for place, token in enumerate(prompt) if token in forbidden)
-    projections = project_tokens(passes, prompt, planted.truth * 7)
+    projections, harmless = project_texts(passes, [prompt, planted.prompts[3][0]], planted.truth * 7)
     assert projections.shape == (LAYERS, len(prompt))
     assert projections[LAYER, word:].min() > 1 > projections[LAYER, :word].abs().max()
     assert projections[: PLANTED_BLOCK + 1].abs().max() < 1
-    assert project_tokens(passes, prompt, planted.truth, ablated=True).abs().max() < 1e-4
-    harmless = project_tokens(passes, planted.prompts[3][0], planted.truth)
-    assert harmless[LAYER].abs().max() < 1
+    assert project_texts(passes, [prompt], planted.truth, ablated=True)[0].abs().max() < 1e-4
+    assert harmless.shape == (LAYERS, len(planted.prompts[3][0])) and harmless[LAYER].abs().max() < 1

@@ -6,7 +6,6 @@ import json
 import signal
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ pytest.importorskip("torch")
 import torch
 
 from refusal_tui.direction.apply import load_direction
+from refusal_tui.direction.geometry import read_geometry
+from refusal_tui.direction.readings import read_readings
 from refusal_tui.direction.report import read_report
 from refusal_tui.direction.spec import DirectionSpec
 from refusal_tui.errors import InputError
@@ -28,66 +29,18 @@ from refusal_tui.store.browse import select_ids
 from refusal_tui.store.datasets import find_dataset
 from refusal_tui.store.events import events_of
 from refusal_tui.store.items import fetch_rows
-from refusal_tui.store.jobs import Job, JobState, create_job, get_job, requeue_job
-from refusal_tui.store.workspace import Workspace, create_workspace
-from tests.direction.planted import LAYERS, PLANTED_BLOCK, WIDTH, World, write_planted
+from refusal_tui.store.jobs import Job, JobState, get_job, requeue_job
+from tests.direction.bench import N_TRAIN, N_VAL, Bench, make_bench
+from tests.direction.planted import LAYERS, PLANTED_BLOCK, WIDTH
 from tests.store.building import NewRow, add
 from tests.support.processes import run_worker_with
 
-N_TRAIN, N_VAL = 40, 16
 CELLS = 3 * LAYERS
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A workspace, a planted model on disk, and prompt files."""
-
-    workspace: Workspace
-    model: Path
-    world: World
-    harmful: Path
-    harmless: Path
-
-    def spec(self, **changes: Any) -> DirectionSpec:
-        settings = {
-            "model": str(self.model), "harmful": str(self.harmful), "harmless": str(self.harmless),
-            "n_train": N_TRAIN, "n_val": N_VAL, **changes,
-        }  # fmt: skip
-        return DirectionSpec(**settings)
-
-    def start(self, spec: DirectionSpec) -> int:
-        """Checked and queued as `submit` does it, without a supervisor."""
-        spec.check()
-        with closing(self.workspace.open()) as connection:
-            spec.check_in(connection)
-            return create_job(
-                connection, kind="direction", title=spec.title(), lane="cpu", spec=spec.model_dump_json(),
-                spec_version=spec.VERSION, item_ids=spec.make_rows(connection),
-            )  # fmt: skip
-
-    def run(self, **changes: Any) -> tuple[Job, Path]:
-        job_id = self.start(self.spec(**changes))
-        worker.run_job(self.workspace, job_id)
-        return self.job(job_id), self.folder(job_id)
-
-    def job(self, job_id: int) -> Job:
-        with closing(self.workspace.open()) as connection:
-            return get_job(connection, job_id)
-
-    def folder(self, job_id: int) -> Path:
-        return self.workspace.artifacts / f"job-{job_id}"
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    folder = tmp_path_factory.mktemp("direction")
-    world = write_planted(folder / "model")
-    harmful, harmless = world.all_requests()
-    (folder / "harmful.txt").write_text("\n".join(harmful))
-    (folder / "harmless.jsonl").write_text("\n".join(json.dumps({"instruction": text}) for text in harmless))
-    return Bench(
-        create_workspace(folder / "ws"), folder / "model", world, folder / "harmful.txt", folder / "harmless.jsonl"
-    )
+    return make_bench(tmp_path_factory.mktemp("direction"))
 
 
 @pytest.fixture(scope="module")
@@ -181,8 +134,21 @@ def test_the_files_are_artifacts_with_their_checksums(bench: Bench, finished: tu
     assert set(stored) == {
         "refusal_direction.safetensors", "refusal_direction.pt", "candidate_directions.safetensors",
         "candidate_directions.pt", "all_direction_scores.json", "direction_metadata.json",
+        "geometry.safetensors", "readings.json", "readings.safetensors",
     }  # fmt: skip
     assert stored["refusal_direction.pt"].sha256 == sha256_of(folder / "refusal_direction.pt")
+
+
+def test_projections_of_the_validation_prompts_are_kept_for_the_pictures(finished: tuple[Job, Path]) -> None:
+    _, folder = finished
+    report, geometry, readings = read_report(folder), read_geometry(folder), read_readings(folder)
+    pick = report.choice.pick
+    assert geometry is not None and readings is not None and pick is not None
+    harmful, harmless = geometry.projections(pick)
+    assert (len(harmful), len(harmless)) == (report.kept["harmful_val"][0], report.kept["harmless_val"][0])
+    assert harmful.min() > harmless.max() and report.auroc[pick.position - report.positions.start][pick.layer] == 1.0
+    assert [one.at_prompt for one in readings.shown if one.harmful] == pytest.approx(harmful.tolist(), abs=1e-3)
+    assert all(one.arm == "" and one.at_answer is None for one in readings.shown), "no answers were asked for"
 
 
 def test_a_line_per_score_is_written_as_the_grid_fills(finished: tuple[Job, Path]) -> None:
@@ -350,7 +316,7 @@ def test_the_kind_is_offered_with_its_settings() -> None:
 
 
 def test_answers_of_the_three_arms_become_rows_of_an_ordinary_dataset(bench: Bench) -> None:
-    job, _ = bench.run(answers="arms", answer_tokens=3, fill="none")
+    job, folder = bench.run(answers="arms", answer_tokens=3, fill="none")
     assert job.state is JobState.DONE, job.note
     with closing(bench.workspace.open()) as connection:
         rows = fetch_rows(connection, select_ids(connection, "dataset:arms"))
@@ -364,6 +330,11 @@ def test_answers_of_the_three_arms_become_rows_of_an_ordinary_dataset(bench: Ben
     }  # fmt: skip
     steered = next(row for row in rows if row.meta["arm"] == "steered" and row.category == "harmful")
     assert (steered.meta["coefficient"], steered.meta["layer"], steered.split) == (-1.0, PLANTED_BLOCK + 1, "val")
+    readings = read_readings(folder)
+    assert readings is not None
+    assert {one.arm for one in readings.shown} == {"baseline", "ablated", "steered"}
+    refused = next(one for one in readings.shown if one.harmful)
+    assert refused.tokens[refused.answer_from] == "I" and refused.at_answer is not None
 
 
 def test_a_dataset_that_is_there_already_is_told_before_the_run(bench: Bench) -> None:

@@ -62,6 +62,15 @@ def test_a_prompt_scores_the_same_alone_and_padded_beside_a_longer_one(family: t
         assert (together[row] - alone).abs().max() < 1e-4 * alone.std() + 1e-4
 
 
+def test_a_last_part_that_looks_at_other_tokens_is_left_as_it_is() -> None:
+    model = text_model("LlamaConfig")
+    assert study(model).last_part is model.model.layers[-1].mlp
+    mlp = model.model.layers[-1].mlp
+    forward = mlp.forward
+    mlp.forward = lambda hidden: forward(hidden).cumsum(dim=1)
+    assert study(model).last_part is None
+
+
 def test_starting_at_a_cached_stream_gives_the_same_numbers_as_a_whole_pass(family: tuple[str, Any]) -> None:
     _, model = family
     passes = Passes(model, study(model))

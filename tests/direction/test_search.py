@@ -19,9 +19,9 @@ from refusal_tui.direction.reliability import auroc, bootstrap_floor, split_half
 from refusal_tui.direction.score import Scorer
 from refusal_tui.direction.search import Search
 from refusal_tui.direction.select import Cell, Reason, Rule, Score, Scores, choose, empty_grid
-from refusal_tui.direction.template import read_template
+from refusal_tui.errors import InputError, UnavailableError
 from tests.direction.conftest import Planted, plant
-from tests.direction.planted import LAYERS, PLANTED_BLOCK, make_world
+from tests.direction.planted import LAYERS, PLANTED_BLOCK
 
 TOLERANCE = 2e-4  # float32: other kernels for other batch sizes, at scores of up to 18
 
@@ -162,6 +162,26 @@ def test_memory_that_is_full_halves_the_batch_and_the_work_goes_on(
     assert refused and passes.tokens_per_pass <= 300
 
 
+def test_a_prompt_that_does_not_fit_the_memory_alone_is_told(found: Found, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = found.planted.passes()
+    scorer = found.planted.scorer(passes)
+
+    def full_device(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(passes, "logits", full_device)
+    with pytest.raises(UnavailableError, match="does not have the memory for one prompt") as raised:
+        scorer.ablation(found.candidates[:, 3])
+    assert "--dtype bfloat16" in raised.value.next_step
+
+
+def test_activations_that_overflow_are_told(found: Found) -> None:
+    harmful = found.harmful.clone()
+    harmful[0, 0, 1, 0] = float("inf")
+    with pytest.raises(InputError, match="too large for its number format"):
+        mean_differences(harmful, found.harmless)
+
+
 def test_a_random_direction_does_nothing_and_the_dose_has_its_effect(found: Found) -> None:
     scorer = found.planted.scorer(found.passes)
     vector = found.candidates[-1, 3]
@@ -227,27 +247,3 @@ def test_rivals_are_those_whose_difference_is_within_the_noise_of_the_prompts() 
     assert rivals_within_noise(values, pick, [pick, near, far]) == [(-2, 3)]
     low, high = mean_interval(values[pick])
     assert -7 <= low < -6 < high <= -5
-
-
-@pytest.mark.nightly
-def test_a_model_that_learned_to_refuse_has_a_direction_of_its_own(tmp_path: Path) -> None:
-    """Weights differ between machines and numbers of threads, so that only what all of them share is asked for."""
-    from tests.direction.trained import evaluation_prompts, train
-
-    world = make_world(0)
-    template = read_template(world.tokenizer, "none", [])
-    parts = [[template.encode(text) for text in part] for part in evaluation_prompts(world)]
-    split = tuple(part[slice_] for slice_ in (slice(0, 128), slice(128, None)) for part in parts)
-    planted = Planted(world, train(world), torch.zeros(64), template, split)
-    run = replace(find(planted), rule=Rule(4, frozenset(Cell(p, 0) for p in (-3, -2, -1))))
-    search = Search(planted.scorer(run.passes), run.candidates, run.rule, empty_grid((-3, -2, -1), 4), {})
-    for _ in search.decide():
-        pass
-    pick = search.choice().pick
-    assert pick is not None and pick.layer >= 1
-    harmful, harmless = (float(values.mean()) for values in planted.scorer(run.passes).baseline())
-    scores = search.grid[pick]
-    assert harmful > 4 and harmless < -5
-    assert scores.ablation is not None and scores.ablation < harmful - 4
-    assert scores.steering is not None and scores.steering > harmless + 5
-    assert bootstrap_floor(run.harmful, run.harmless)[pick.position, 2].item() > 0.9

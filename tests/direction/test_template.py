@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("transformers")
 from refusal_tui.direction.template import read_template
+from refusal_tui.direction.tiny.world import make_world
 from refusal_tui.errors import InputError, UnavailableError
-from tests.direction.planted import make_world
 from tests.support.tiny_model import write_tiny_model
 
 USER, END, ASSISTANT, NEWLINE = 4, 5, 6, 7

@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 
 from refusal_tui.direction.cells import CellFile
+from refusal_tui.direction.measures import Measure
 from refusal_tui.direction.select import Cell
 from refusal_tui.labels.rows import ItemId
 from refusal_tui.labels.verdict import Answer, Verdict
@@ -18,7 +19,6 @@ from refusal_tui.tui.screens.browse import BrowseScreen
 from refusal_tui.tui.screens.direction import DirectionScreen
 from refusal_tui.tui.screens.direction_answers import DirectionAnswersScreen
 from refusal_tui.tui.screens.job import JobScreen
-from refusal_tui.tui.state.direction import Measure
 from refusal_tui.tui.widgets.heat_map import HeatMap
 from refusal_tui.tui.widgets.line_list import LineList
 from tests.tui.conftest import SIZES, settle
@@ -236,11 +236,13 @@ async def test_v_on_the_job_leads_here_and_b_back_to_it(clean, open_app) -> None
         assert isinstance(pilot.app.screen, JobScreen)
 
 
-async def test_e_writes_the_figures_of_all_candidates(clean, open_app) -> None:
+async def test_e_writes_the_map_and_the_figures_of_all_candidates(clean, open_app) -> None:
     job_id = add_run(clean)
     async with open_app(clean, "direction", job_id=job_id) as pilot:
         await press(pilot, "e")
-    lines = (clean.artifacts / f"direction-{job_id}-cells.csv").read_text().splitlines()
+    folder = clean.artifacts / f"direction-{job_id}"
+    lines = (folder / "cells.csv").read_text().splitlines()
+    assert "-5 &lt;|eot_id|&gt;" in (folder / "map-ablation.svg").read_text()
     assert len(lines) == 161 and any(line.startswith("-5,13,") and line.endswith(",picked") for line in lines)
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from refusal_tui.direction.cells import CellFile
+from refusal_tui.direction.measures import Measure, level
 from refusal_tui.direction.report import ReportReader, read_report
 from refusal_tui.direction.report_text import cells_csv, outcome, why
 from refusal_tui.direction.select import Cell, Reason
 from refusal_tui.errors import InputError
 from refusal_tui.tui.screens.direction_evidence import evidence_lines
 from refusal_tui.tui.screens.direction_lines import heat_model
-from refusal_tui.tui.state.direction import DirectionState, Measure, level
+from refusal_tui.tui.state.direction import DirectionState
 from tests.tui.direction_run import END, HARMFUL, HARMLESS, SHAPE, Shape, add_scores, write_run
 
 PICK = Cell(-5, 13)

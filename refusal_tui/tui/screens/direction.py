@@ -6,22 +6,26 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 
+from refusal_tui.direction.measures import MEASURES
+from refusal_tui.direction.pictures import map_pictures
 from refusal_tui.direction.report import ReportReader
-from refusal_tui.direction.report_text import cells_csv
 from refusal_tui.direction.select import Cell
+from refusal_tui.direction.store_answers import answers_of
 from refusal_tui.errors import RefusalTuiError
 from refusal_tui.store.jobs import Job, get_job
 from refusal_tui.tui.screen import WorkScreen
 from refusal_tui.tui.screens.direction_evidence import dropped_part, evidence_lines, part_count
+from refusal_tui.tui.screens.direction_keep import keep
+from refusal_tui.tui.screens.direction_keys import KEYS
 from refusal_tui.tui.screens.direction_lines import detail, empty, head, heat_model, legend, measures
-from refusal_tui.tui.state.direction import MEASURES, PARTS, DirectionState, answers_of, direction_jobs, parts_shown
+from refusal_tui.tui.state.direction import PARTS, DirectionState, direction_jobs, parts_shown
 from refusal_tui.tui.state.jobs import JobWatch
 from refusal_tui.tui.widgets.heat_map import HeatMap, Layout
 from refusal_tui.tui.widgets.line_list import LineList
-from refusal_tui.tui.widgets.spec_form import Remark
+from refusal_tui.tui.widgets.remark import Remark
 
 _PADDING = 4  # cells at the sides of the lines above and below the map
 _AROUND = 12  # lines that are neither the map nor the evidence
@@ -34,23 +38,7 @@ class DirectionScreen(WorkScreen):
     AREA = "Results"
     NAME = "Direction"
     CSS_PATH = "direction.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("m", "measure(1)", "measure", tooltip="The next figure on the map", id="direction.measure"),
-        Binding("n", "next_best", "next best", tooltip="To the next candidate that passes", id="direction.best"),
-        Binding("s", "section", "evidence", tooltip="The next part of the evidence", id="direction.section"),
-        Binding("tab", "turn", "map, list", tooltip="Between the map and the evidence", id="direction.turn"),
-        Binding("a", "answers", "answers", tooltip="Answers with and without the direction", id="direction.answers"),
-        Binding("d", "dropped", "dropped", tooltip="Prompts that the filter has dropped", id="direction.dropped"),
-        Binding("e", "write", "write CSV", tooltip="Write the map's figures as CSV", id="direction.write"),
-        Binding("b", "job", "job", tooltip="The job of this run", id="direction.job"),
-        Binding("right_square_bracket", "run(1)", "older run", tooltip="The run before", id="direction.older"),
-        Binding("left_square_bracket", "run(-1)", "The run after", show=False, id="direction.newer"),
-        Binding("M", "measure(-1)", "The figure before on the map", show=False, id="direction.measure_back"),
-        *(
-            Binding(str(n), f"choose({n - 1})", f"Show {measure.value} on the map", show=False, id=f"direction.{n}")
-            for n, measure in enumerate(MEASURES, 1)
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = KEYS
 
     def __init__(self, job_id: int | None = None) -> None:
         super().__init__()
@@ -224,6 +212,19 @@ class DirectionScreen(WorkScreen):
         else:
             self.work.say("This run has no answers (yet): they are asked for with --answers NAME")
 
+    def action_open(self, screen: str) -> None:
+        """Another screen of this run, at the candidate under the cursor."""
+        state, at = self.state, self.state.at()
+        if at is None:
+            self.work.say("This run has measured nothing yet")
+        elif screen == "direction_tokens":
+            self.work.push(screen, job_id=state.job_id, layer=at.layer)
+        else:
+            self.work.push(screen, job_id=state.job_id, cell=at)
+
+    def action_runs(self) -> None:
+        self.work.push("direction_runs")
+
     def action_job(self) -> None:
         if self.state.job_id is not None:
             self.work.push("job", job_id=self.state.job_id)
@@ -238,13 +239,6 @@ class DirectionScreen(WorkScreen):
         self.store_changed()
 
     def action_write(self) -> None:
-        if not self.state.report.grid:
-            self.work.say("There is nothing to write yet")
-            return
-        path = self.work.workspace.artifacts / f"direction-{self.state.job_id}-cells.csv"
-        try:
-            path.write_text(cells_csv(self.state.report), encoding="utf-8")
-        except OSError as error:
-            self.work.say(f"The figures could not be written: {error.strerror or error}")
-        else:
-            self.work.say(f"Wrote artifacts/{path.name}")
+        report, job_id = self.state.report, self.state.job_id
+        if job_id is not None:
+            keep(self.work, job_id, map_pictures(report, self.state.measure) if report.grid else [])

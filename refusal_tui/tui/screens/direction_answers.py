@@ -18,7 +18,7 @@ from refusal_tui.tui.lookup import Lookup
 from refusal_tui.tui.screen import WorkScreen
 from refusal_tui.tui.state.direction_answers import AnswersState, ArmAnswer, Asked, read_answers, read_asked
 from refusal_tui.tui.widgets.line_list import Line, LineList
-from refusal_tui.tui.widgets.spec_form import Remark
+from refusal_tui.tui.widgets.remark import Remark
 from refusal_tui.tui.widgets.text_view import TextView
 
 _KIND = 10

@@ -4,35 +4,37 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from refusal_tui.direction.measures import LETTERS, MEANING, MEASURES, Measure, level
 from refusal_tui.direction.report import Report
 from refusal_tui.direction.report_text import outcome, place, plain, share, signed, why
 from refusal_tui.direction.select import Cell, Reason
 from refusal_tui.errors import RefusalTuiError
 from refusal_tui.store.jobs import JobState
 from refusal_tui.tui import paint
-from refusal_tui.tui.state.direction import MEANING, MEASURES, DirectionState, Measure, level
+from refusal_tui.tui.state.direction import DirectionState
 from refusal_tui.tui.state.figures import percent
 from refusal_tui.tui.state.jobs import JobLine
 from refusal_tui.tui.widgets.heat_map import BARS, GUTTER, UNKNOWN, WIDEST, HeatCell, HeatModel
 from refusal_tui.tui.widgets.progress_line import state_word
 
-PICKED, PASSES = "◆", "+"
+PICKED, PASSES = LETTERS[Reason.PICKED][0], LETTERS[Reason.BEATEN][0]
 _LEAST_NAME, _MOST_NAME = 12, 24  # cells before a row of the map
 _GOOD = (paint.MUTED, paint.MUTED, paint.MUTED, "", paint.ACCENT, paint.ACCENT, paint.GOOD, paint.GOOD)
 _HARM = (paint.GOOD, paint.GOOD, paint.GOOD, paint.ACCENT, paint.ACCENT, paint.WARN, paint.BAD, paint.BAD)
 _SURE = (paint.BAD, paint.BAD, paint.WARN, paint.WARN, "", paint.ACCENT, paint.ACCENT, paint.GOOD)
 _TONES = {Measure.KL: _HARM, Measure.RELIABILITY: _SURE, Measure.SEPARATION: _SURE}
-# reason -> (letter on the map, style, words of the legend)
-VERDICTS = {
-    Reason.PICKED: (PICKED, paint.GOOD, "selected"),
-    Reason.BEATEN: (PASSES, paint.GOOD, "passes"),
-    Reason.STEERING: ("a", paint.WARN, "addition too weak"),
-    Reason.KL: ("k", paint.BAD, "KL too high"),
-    Reason.LAYER: ("l", paint.MUTED, "late layer"),
-    Reason.ZERO: ("0", paint.MUTED, "no difference"),
-    Reason.NAN: ("!", paint.BAD, "no number"),
-    Reason.UNKNOWN: (UNKNOWN, paint.MUTED, "not measured"),
+_VERDICT_STYLES = {
+    Reason.PICKED: paint.GOOD,
+    Reason.BEATEN: paint.GOOD,
+    Reason.STEERING: paint.WARN,
+    Reason.KL: paint.BAD,
+    Reason.LAYER: paint.MUTED,
+    Reason.ZERO: paint.MUTED,
+    Reason.NAN: paint.BAD,
+    Reason.UNKNOWN: paint.MUTED,
 }
+# reason -> (letter on the map, style, words of the legend)
+VERDICTS = {reason: (letter, _VERDICT_STYLES[reason], words) for reason, (letter, words) in LETTERS.items()}
 
 _BRIEF = {
     Reason.PICKED: "selected",
