@@ -1,0 +1,1 @@
+"""Several jobs as one graph: from sources to the final dataset, by one command."""
