@@ -1,7 +1,7 @@
 """What does a trained classifier say of texts? One importable class, in batches, for judges, scores and servers.
 
-The folder is an ordinary Hugging Face one (`AutoModelForSequenceClassification.from_pretrained` reads it);
-`classifier.json` beside the weights says what a text must look like: which texts, how long, and the temperature.
+`classifier.json` beside the weights says what they are (an ordinary Hugging Face classifier, an encoder with a linear
+head, or a linear model that needs no torch), what a text must look like, and each head's classes and temperature.
 """
 
 from __future__ import annotations
@@ -10,35 +10,60 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from refusal_tui.classify.data import Text
-from refusal_tui.classify.encode import Encoder
-from refusal_tui.classify.evaluate import probabilities
-from refusal_tui.classify.passes import make_accelerator, predict
+from refusal_tui.classify.predictions import probabilities
+from refusal_tui.classify.scorer import Kind, Scorer
 from refusal_tui.errors import InputError
 
 SETTINGS = "classifier.json"
-BATCH_TOKENS = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSettings:
+    """`temperature` divides the logits of the head's classes."""
+
+    head: str
+    classes: tuple[str, ...]
+    temperature: float
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifierSettings:
-    """What the weights alone do not say. `version`: the first 12 digits of the weights' sha256."""
+    """What the weights alone do not say. `version`: the first 12 digits of the weights' sha256. The outputs are the
+    heads' classes one after the other."""
 
     name: str
-    head: str
-    classes: tuple[str, ...]
+    kind: Kind
+    heads: tuple[HeadSettings, ...]
     text: Text
     max_tokens: int
-    temperature: float
     version: str
 
     def as_json(self) -> str:
         return json.dumps(asdict(self), indent=2) + "\n"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all outputs: the classes, with their head before them where there are two."""
+        if len(self.heads) == 1:
+            return self.heads[0].classes
+        return tuple(f"{head.head}:{name}" for head in self.heads for name in head.classes)
+
+    def span(self, head: int) -> slice:
+        """Where the classes of a head stand among the outputs."""
+        start = sum(len(one.classes) for one in self.heads[:head])
+        return slice(start, start + len(self.heads[head].classes))
+
+    def number(self, head: str) -> int:
+        """The place of a head ("" for the first one). Raises InputError for one that was not learnt."""
+        names = [one.head for one in self.heads]
+        if head and head not in names:
+            raise InputError(f"{self.name} was not trained on {head}.", f"Its heads: {', '.join(names)}.")
+        return names.index(head) if head else 0
 
 
 class Classifier:
@@ -48,49 +73,61 @@ class Classifier:
     array([[0.97, 0.02, 0.01]])
     """
 
-    def __init__(self, model: Any, tokenizer: Any, settings: ClassifierSettings, *, device: str = "auto") -> None:
+    def __init__(self, scorer: Scorer, settings: ClassifierSettings) -> None:
+        self.scorer = scorer
         self.settings = settings
-        self._accelerator = make_accelerator(device)
-        self._model = self._accelerator.prepare_model(model, evaluation_mode=True)
-        self._encode = Encoder(tokenizer, settings.text, settings.max_tokens)
-        self._pad = tokenizer.pad_token_id
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "auto") -> Classifier:
         """From a folder that `train-classifier` has written. Raises InputError for another one."""
-        from refusal_tui.classify.model import load_trained
-
         settings = read_settings(Path(folder))
-        model, tokenizer = load_trained(str(folder))
-        if model.config.num_labels != len(settings.classes):
+        scorer = _scorer(Path(folder), settings, device)
+        outputs = scorer.logits([""], [""]).shape[1]
+        if outputs != len(settings.names):
             raise InputError(
-                f"The weights in {folder} have {model.config.num_labels} classes, {SETTINGS} names "
-                f"{len(settings.classes)}.",
+                f"The weights in {folder} have {outputs} classes, {SETTINGS} names {len(settings.names)}.",
                 "Use the folder as it was written.",
             )
-        return cls(model, tokenizer, settings, device=device)
+        return cls(scorer, settings)
 
-    def probabilities(
-        self, prompts: Sequence[str], responses: Sequence[str], batch_tokens: int = BATCH_TOKENS
-    ) -> NDArray[np.float64]:
-        """Calibrated probabilities in the order of `settings.classes`, shape (rows, classes)."""
-        texts = self._encode(prompts, responses)
-        if not len(texts):
-            return np.zeros((0, len(self.settings.classes)))
-        logits = predict(self._model, texts, batch_tokens, accelerator=self._accelerator, pad=self._pad)
-        return probabilities(logits / self.settings.temperature)
+    def probabilities(self, prompts: Sequence[str], responses: Sequence[str], head: int = 0) -> NDArray[np.float64]:
+        """Calibrated, of the classes of one head in their order, shape (rows, classes)."""
+        return self.all_probabilities(prompts, responses)[head]
+
+    def all_probabilities(self, prompts: Sequence[str], responses: Sequence[str]) -> list[NDArray[np.float64]]:
+        """Of every head, in one pass."""
+        logits = self.scorer.logits(prompts, responses)
+        return [
+            probabilities(logits[:, self.settings.span(number)] / head.temperature)
+            for number, head in enumerate(self.settings.heads)
+        ]
 
     def labels(self, prompts: Sequence[str], responses: Sequence[str]) -> list[tuple[str, float]]:
-        """(class, its probability) of every row."""
-        shares = self.probabilities(prompts, responses)
-        return [(self.settings.classes[row.argmax()], float(row.max())) for row in shares]
+        """(class, its probability) of every row, of the first head."""
+        classes = self.settings.heads[0].classes
+        return [(classes[row.argmax()], float(row.max())) for row in self.probabilities(prompts, responses)]
+
+
+def _scorer(folder: Path, settings: ClassifierSettings, device: str) -> Scorer:
+    if settings.kind == "linear":
+        from refusal_tui.classify.linear import LinearScorer
+
+        return LinearScorer.read(folder)
+    if settings.kind == "embeddings":
+        from refusal_tui.classify.embedded import EmbeddingScorer
+
+        return EmbeddingScorer.read(folder, settings.text, settings.max_tokens, device)
+    from refusal_tui.classify.fine_tuned import EncoderScorer
+
+    return EncoderScorer.read(folder, settings.text, settings.max_tokens, device)
 
 
 def read_settings(folder: Path) -> ClassifierSettings:
     """Raises InputError where `folder` holds no classifier of ours."""
     try:
         data = json.loads((folder / SETTINGS).read_bytes())
-        return ClassifierSettings(**{**data, "classes": tuple(data["classes"])})
+        heads = tuple(HeadSettings(**{**head, "classes": tuple(head["classes"])}) for head in data["heads"])
+        return ClassifierSettings(**{**data, "heads": heads})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder} holds no classifier ({SETTINGS} is missing or cannot be read).",

@@ -1,119 +1,94 @@
 """How good is a classifier? Every figure follows from its stored predictions and from nothing else.
 
-`evaluate(read_predictions(path))` gives the figures of `metrics.json` again. Intervals are from a bootstrap over groups
-of rows that belong together (`splits.py`), prompts as a rule. The temperature is fitted on the validation rows.
+`evaluate(read_predictions(path))` gives the figures of `metrics.json` again. Intervals are 95 %, from a bootstrap over
+groups of rows that belong together (`splits.py`), prompts as a rule. The temperature is fitted on the validation rows.
 """
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from refusal_tui.classify.calibration import calibration_of, fit_temperature
+from refusal_tui.classify.confidence import confidence_of, mistakes_of
+from refusal_tui.classify.plain import figure_text, plain
+from refusal_tui.classify.predictions import Predicted, Predictions, codes_of, logits_of, probabilities
+from refusal_tui.classify.slices import errors_by_group, slices_of
 from refusal_tui.classify.splits import TEST, VALIDATION
-from refusal_tui.jobs.compute import write_atomically
-from refusal_tui.stats.agreement import accuracy, cohen_kappa, f1, macro_f1, matthews, precision, recall
-from refusal_tui.stats.bootstrap import Statistic, cluster_bootstrap, cluster_confusions
-from refusal_tui.stats.intervals import Interval
+from refusal_tui.stats.agreement import accuracy, cohen_kappa, f1, macro_f1, matthews, precision, ratio, recall
+from refusal_tui.stats.association import chi_squared, independence
+from refusal_tui.stats.bootstrap import (
+    RowStatistic,
+    Statistic,
+    cluster_bootstrap,
+    cluster_confusions,
+    row_bootstrap,
+)
+from refusal_tui.stats.ranking import auroc, average_precision
 
-BINS = 10
 FEW = 30  # test rows of a class, below which a figure of it means little
-_FIRST_DRAW = 0
+DRAWS = 1000
+_PER_CLASS = ("precision", "recall", "specificity", "f1", "auroc", "average_precision")
 
 
-@dataclass(frozen=True, slots=True)
-class Predicted:
-    """What a classifier says of one row. `logits` in the order of the classes; `label` is what people or judges say."""
-
-    item_id: int
-    hash: str
-    part: str
-    group: str
-    label: str
-    by: str
-    dataset: str
-    model: str | None
-    logits: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Predictions:
-    classes: tuple[str, ...]
-    rows: tuple[Predicted, ...]
-
-    def of(self, part: str) -> list[Predicted]:
-        return [row for row in self.rows if row.part == part]
-
-
-def write_predictions(path: Path, predictions: Predictions) -> None:
-    """One line with the classes, then one per row; a float32 logit is written so that it reads back the same."""
-    lines = [json.dumps({"classes": predictions.classes}), *(json.dumps(asdict(row)) for row in predictions.rows)]
-    write_atomically(path, ("\n".join(lines) + "\n").encode())
-
-
-def read_predictions(path: Path) -> Predictions:
-    first, *lines = path.read_text().splitlines()
-    rows = [json.loads(line) for line in lines]
-    return Predictions(
-        tuple(json.loads(first)["classes"]), tuple(Predicted(**{**row, "logits": tuple(row["logits"])}) for row in rows)
-    )
-
-
-def evaluate(predictions: Predictions, draws: int = 1000) -> dict[str, Any]:
+def evaluate(predictions: Predictions, draws: int = DRAWS) -> dict[str, Any]:
     """The figures of the test rows, plain lists, dicts and numbers (null: not defined).
 
     `headline` is the sentence to show, with what limits it. `calibration` has the expected calibration error (Guo et
-    al. 2017, 10 bins of the largest probability) before and after the temperature.
+    al. 2017) before and after the temperature; `confidence`, `slices` and `mistakes` are after it.
     """
     classes, rows = predictions.classes, predictions.of(TEST)
     validation = predictions.of(VALIDATION)
-    labels = [row.label for row in rows]
-    logits = logits_of(rows, len(classes))
+    labels, groups = [row.label for row in rows], [row.group for row in rows]
+    logits, codes = logits_of(rows, len(classes)), codes_of(rows, classes)
     said = [classes[number] for number in logits.argmax(axis=1)]
-    confusions = cluster_confusions(labels, said, [row.group for row in rows], classes)
+    confusions = cluster_confusions(labels, said, groups, classes)
     matrix = confusions.sum(axis=0)
-    found = cluster_bootstrap(_statistics(len(classes)), confusions, draws, _FIRST_DRAW)
-    codes = np.array([classes.index(label) for label in labels], np.int64)
-    temperature = fit_temperature(
-        logits_of(validation, len(classes)), np.array([classes.index(row.label) for row in validation], np.int64)
-    )
-    warnings = limits(predictions)
+    temperature = fit_temperature(logits_of(validation, len(classes)), codes_of(validation, classes))
+    shares = probabilities(logits / temperature)
+    found = cluster_bootstrap(_statistics(len(classes)), confusions, draws)
+    found |= row_bootstrap(_ranking(shares, codes, len(classes)), groups, draws)
     result = {
         "classes": list(classes),
         "rows": len(rows),
         "groups": len(confusions),
         "by_people": sum(row.by == "human" for row in rows),
         "confusion": matrix.tolist(),
-        **{name: _plain(found[name]) for name in ("accuracy", "macro_f1", "mcc", "kappa")},
+        **{name: plain(found[name]) for name in ("accuracy", "macro_f1", "mcc", "kappa")},
+        **{name: plain(found[name]) for name in ("auroc", "average_precision", "above_majority")},
         "majority": float(matrix.sum(axis=1).max() / max(matrix.sum(), 1)),
         "per_class": {
             name: {
                 "support": int(matrix[k].sum()),
                 "predicted": int(matrix[:, k].sum()),
-                **{figure: _plain(found[f"{figure}:{k}"]) for figure in ("precision", "recall", "f1")},
+                **{figure: plain(found[f"{figure}:{k}"]) for figure in _PER_CLASS},
             }
             for k, name in enumerate(classes)
         },
         "calibration": {
             "temperature": temperature,
-            "raw": _calibration(logits, codes),
-            "fitted": _calibration(logits / temperature, codes),
+            "raw": calibration_of(logits, codes, groups, draws),
+            "fitted": calibration_of(logits / temperature, codes, groups, draws),
         },
-        "limits": warnings,
+        "balance": balance_of(predictions),
+        "confidence": confidence_of(rows, shares, codes, draws),
+        "slices": slices_of(rows, said, shares.max(axis=1).tolist(), classes, draws),
+        "errors_by_prompt": errors_by_group(rows, said, draws),
+        "mistakes": mistakes_of(rows, shares, codes, classes),
+        "limits": limits(predictions),
     }
     return {"headline": headline(result), **result}
 
 
 def headline(result: Mapping[str, Any]) -> str:
     """Macro-F1 and accuracy with their intervals and, in the same breath, what limits them."""
-    f, a = result["macro_f1"], result["accuracy"]
     said = (
-        f"macro-F1 {_interval(f)}, accuracy {_interval(a)} (always the commonest class: {result['majority']:.3f}) "
+        f"macro-F1 {figure_text(result['macro_f1'])}, accuracy {figure_text(result['accuracy'])} "
+        f"(always the commonest class: {result['majority']:.3f}) "
         f"on {result['rows']:,} test rows in {result['groups']:,} groups"
     )
     return f"{said}. Mind: {'; '.join(result['limits'])}" if result["limits"] else said
@@ -143,88 +118,50 @@ def limits(predictions: Predictions) -> list[str]:
     return found
 
 
-def logits_of(rows: Sequence[Predicted], classes: int) -> NDArray[np.float64]:
-    """Shape (rows, classes)."""
-    return np.array([row.logits for row in rows], np.float64).reshape(len(rows), classes)
-
-
-def probabilities(logits: NDArray[Any]) -> NDArray[np.float64]:
-    """Softmax over the last axis."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), np.float64)
-
-
-def log_loss(logits: NDArray[Any], codes: NDArray[np.int64]) -> float:
-    """Mean negative log-likelihood of the right classes; nan without rows."""
-    if not len(codes):
-        return float("nan")
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    likelihood = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return -float(likelihood[np.arange(len(codes)), codes].mean())
-
-
-def fit_temperature(logits: NDArray[np.float64], codes: NDArray[np.int64]) -> float:
-    """The temperature between 1/20 and 20 with the smallest log loss (Guo et al. 2017): golden section on its
-    logarithm, in which the loss has one minimum; 1.0 without rows."""
-    if not len(codes):
-        return 1.0
-    low, high = -np.log(20.0), np.log(20.0)
-    golden = (np.sqrt(5.0) - 1) / 2
-
-    def loss(at: float) -> float:
-        return log_loss(logits / np.exp(at), codes)
-
-    for _ in range(60):
-        one, other = high - golden * (high - low), low + golden * (high - low)
-        if loss(one) < loss(other):
-            high = other
-        else:
-            low = one
-    return float(np.exp((low + high) / 2))
-
-
-def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """Expected calibration error: the gap between confidence and accuracy, averaged over the rows of 10 equal bins."""
-    return sum(count * abs(sure - hit) for count, sure, hit in _bins(confidence, right)) / max(len(right), 1)
-
-
-def _bins(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> list[tuple[int, float, float]]:
-    """(rows, mean confidence, accuracy) of the bins (0, .1], (.1, .2], …; 0 and 0 for an empty one."""
-    place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-    bins = []
-    for number in range(BINS):
-        inside = place == number
-        count = int(inside.sum())
-        bins.append((count, float(confidence[inside].mean()), float(right[inside].mean())) if count else (0, 0.0, 0.0))
-    return bins
-
-
-def _calibration(logits: NDArray[np.float64], codes: NDArray[np.int64]) -> dict[str, Any]:
-    shares = probabilities(logits)
-    confidence, right = shares.max(axis=1), shares.argmax(axis=1) == codes
-    truth = np.eye(shares.shape[1])[codes]
+def balance_of(predictions: Predictions) -> dict[str, Any]:
+    """Rows per class in each part; are the classes equally common among the test rows (`even`), and have the parts the
+    same shares (`parts_alike`)? Pearson's chi-squared tests, rows taken as independent."""
+    parts = {part: _counted(predictions.of(part), predictions.classes) for part in (VALIDATION, TEST)}
+    counts = parts[TEST]
+    chi, p_value = chi_squared(counts, [sum(counts) / len(counts)] * len(counts)) if sum(counts) else (0.0, 1.0)
+    among, freedom, alike = independence(list(parts.values())) if all(map(sum, parts.values())) else (0.0, 0, 1.0)
     return {
-        "ece": calibration_error(confidence, right),
-        "log_loss": log_loss(logits, codes),
-        "brier": float(((shares - truth) ** 2).sum(axis=1).mean()),
-        "bins": [{"rows": rows, "confidence": sure, "accuracy": hit} for rows, sure, hit in _bins(confidence, right)],
+        "counts": {part: dict(zip(predictions.classes, of, strict=True)) for part, of in parts.items()},
+        "even": {"chi_squared": chi, "freedom": len(counts) - 1, "p_value": p_value},
+        "parts_alike": {"chi_squared": among, "freedom": freedom, "p_value": alike},
     }
 
 
+def _counted(rows: Sequence[Predicted], classes: Sequence[str]) -> list[int]:
+    counts = Counter(row.label for row in rows)
+    return [counts[name] for name in classes]
+
+
 def _statistics(classes: int) -> dict[str, Statistic]:
-    found: dict[str, Statistic] = {"accuracy": accuracy, "macro_f1": macro_f1, "mcc": matthews, "kappa": cohen_kappa}
+    found: dict[str, Statistic] = {
+        "accuracy": accuracy, "macro_f1": macro_f1, "mcc": matthews, "kappa": cohen_kappa,
+        "above_majority": lambda m: accuracy(m) - ratio(m.sum(axis=-1).max(axis=-1), m.sum(axis=(-2, -1)), np.nan),
+    }  # fmt: skip
+    per_class = (("precision", precision), ("recall", recall), ("f1", f1), ("specificity", _specificity))
     for number in range(classes):
-        for name, figure in (("precision", precision), ("recall", recall), ("f1", f1)):
+        for name, figure in per_class:
             found[f"{name}:{number}"] = lambda m, figure=figure, number=number: figure(m)[..., number]  # type: ignore[misc]
     return found
 
 
-def _plain(interval: Interval) -> dict[str, float | None]:
-    return {k: None if np.isnan(v) else round(float(v), 12) for k, v in interval._asdict().items()}
+def _specificity(m: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Per class the share of the other classes' rows that are not given it; nan where there are none."""
+    rows, gold, said = m.sum(axis=(-2, -1))[..., None], m.sum(axis=-1), m.sum(axis=-2)
+    hits = np.diagonal(m, axis1=-2, axis2=-1)
+    return ratio(rows - gold - said + hits, rows - gold, empty=np.nan)
 
 
-def _interval(found: Mapping[str, float | None]) -> str:
-    value, low, high = (found[name] for name in ("value", "low", "high"))
-    if value is None:
-        return "not defined"
-    return f"{value:.3f}" + ("" if low is None or high is None else f" [{low:.3f}, {high:.3f}]")
+def _ranking(shares: NDArray[np.float64], codes: NDArray[np.int64], classes: int) -> dict[str, RowStatistic]:
+    """Each class against the others, and the plain mean over the classes (nan where one of them has no row)."""
+    areas = [auroc(shares[:, k], codes == k) for k in range(classes)]
+    precisions = [average_precision(shares[:, k], codes == k) for k in range(classes)]
+    found: dict[str, RowStatistic] = {}
+    for name, figures in (("auroc", areas), ("average_precision", precisions)):
+        found |= {f"{name}:{k}": figure for k, figure in enumerate(figures)}
+        found[name] = lambda weights, figures=figures: np.mean([figure(weights) for figure in figures], axis=0)  # type: ignore[misc]
+    return found

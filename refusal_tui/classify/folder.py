@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -12,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from refusal_tui.classify.files import CARD, LABELS, METRICS, PROVENANCE, of_head
 from refusal_tui.errors import InputError
 from refusal_tui.jobs.compute import write_atomically
 from refusal_tui.store.artifacts import list_artifacts
@@ -19,17 +19,16 @@ from refusal_tui.store.workspace import Workspace
 
 if TYPE_CHECKING:
     from refusal_tui.classify.classifier import ClassifierSettings
+    from refusal_tui.classify.scorer import Scorer
 
 KIND = "classifier"
-FOLDER = "classifier"
-METRICS, PREDICTIONS, PROVENANCE, LABELS = "metrics.json", "predictions.jsonl", "provenance.json", "label_map.json"
 
 
 def classifiers(connection: sqlite3.Connection) -> dict[str, str]:
     """Name -> the path of its weights as the artifact has it, the newest where a name was used twice."""
     found = {}
     for artifact in list_artifacts(connection):
-        if artifact.kind == KIND and artifact.path.endswith(".safetensors"):
+        if artifact.kind == KIND and artifact.path.endswith("/model.safetensors"):
             found[str(json.loads(artifact.made_from)["name"])] = artifact.path
     return found
 
@@ -48,32 +47,41 @@ def check_classifier(connection: sqlite3.Connection, name: str) -> str:
     return known[name]
 
 
+def classifier_job(connection: sqlite3.Connection, name: str) -> int:
+    """The job that has trained a classifier. Raises InputError as `check_classifier`."""
+    path = check_classifier(connection, name)
+    return next(a.job_id for a in list_artifacts(connection) if a.path == path and a.job_id is not None)
+
+
 def write_folder(
     folder: Path,
-    model: Any,
-    tokenizer: Any,
+    scorer: Scorer,
     settings: ClassifierSettings,
-    metrics: Mapping[str, Any],
+    metrics: Mapping[str, Mapping[str, Any]],
     provenance: Mapping[str, Any],
-    predictions: Path,
+    card: str,
+    copied: Sequence[Path],
 ) -> list[Path]:
-    """Write the classifier into `folder`, which is there as a whole or not at all; returns its files."""
-    from refusal_tui.classify.card import model_card
+    """Write the classifier into `folder`, which is there as a whole or not at all; returns its files.
+
+    `copied`: files of the run that go with it (predictions and what follows from them), as they are.
+    """
     from refusal_tui.classify.classifier import SETTINGS
 
     draft = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     for left in folder.parent.glob(f".{folder.name}.*.tmp"):
         shutil.rmtree(left)
     draft.mkdir()
-    model.save_pretrained(draft)
-    tokenizer.save_pretrained(draft)
-    numbers = {label: number for number, label in enumerate(settings.classes)}
+    scorer.write(draft)
     (draft / SETTINGS).write_text(settings.as_json())
-    (draft / LABELS).write_text(_json(numbers))
-    (draft / METRICS).write_text(_json(metrics))
-    (draft / PROVENANCE).write_text(_json(provenance))
-    (draft / "README.md").write_text(model_card(settings, metrics, provenance))
-    shutil.copyfile(predictions, draft / PREDICTIONS)
+    for number, head in enumerate(settings.heads):
+        numbers = {label: place for place, label in enumerate(head.classes)}
+        (draft / of_head(LABELS, number, head.head)).write_text(json_text(numbers))
+        (draft / of_head(METRICS, number, head.head)).write_text(json_text(metrics[head.head]))
+    (draft / PROVENANCE).write_text(json_text(provenance))
+    (draft / CARD).write_text(card)
+    for path in copied:
+        shutil.copyfile(path, draft / path.name)
     for path in draft.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -84,19 +92,10 @@ def write_folder(
     return sorted(path for path in folder.iterdir() if path.is_file())
 
 
-def weights_version(model: Any) -> str:
-    """The first 12 digits of the sha256 over all weights."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]
-
-
 def counts(rows: Sequence[Mapping[str, Any]], field: str) -> dict[str, int]:
     """How many rows have each value of a field, the commonest first."""
     return dict(Counter(str(row[field]) for row in rows).most_common())
 
 
-def _json(value: object) -> str:
+def json_text(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

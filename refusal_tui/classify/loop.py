@@ -10,27 +10,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from refusal_tui.classify.checkpoints import Checkpoint, load_step, newest, save
 from refusal_tui.classify.encode import Encoded
 from refusal_tui.classify.passes import halving, inputs, make_accelerator, predict
-from refusal_tui.classify.plan import Schedule, plan, rate, stable_seed
+from refusal_tui.classify.plan import fill, plan
+from refusal_tui.classify.predictions import log_likelihoods
 from refusal_tui.errors import JobError
+from refusal_tui.jobs.checkpoints import Checkpoint, load_step, newest, save
 from refusal_tui.jobs.compute import Stopped
+from refusal_tui.jobs.schedule import Schedule, rate, stable_seed
 from refusal_tui.jobs.stop import StopReason
 from refusal_tui.stats.agreement import accuracy, confusion_matrix, macro_f1
+
+_TINY = 1e-30  # the weight of a head of which a step has no row
 
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
-    """`batch_tokens`: with padding, of one pass. `accumulate`: passes per optimiser step. `warmup`: share of the steps.
-    `patience`: epochs without a better macro-F1 on the validation rows. `save_every`: steps between checkpoints, beside
-    those at the end of every epoch."""
+    """`batch_tokens`: with padding, of one batch. `pass_tokens`: what goes through the model at a time (0: a batch); a
+    larger batch goes in parts. `accumulate`: batches per optimiser step. `warmup`: share of the steps. `patience`:
+    epochs without a better macro-F1 on the validation rows. `save_every`: steps between checkpoints, beside those at
+    the end of every epoch."""
 
     seed: int = 0
     epochs: int = 3
@@ -39,6 +45,7 @@ class LoopSettings:
     warmup: float = 0.1
     schedule: Schedule = "linear"
     batch_tokens: int = 4096
+    pass_tokens: int = 0
     accumulate: int = 1
     clip: float = 1.0
     patience: int = 3
@@ -47,7 +54,7 @@ class LoopSettings:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Rows with their class numbers and weights, shape (rows,)."""
+    """Rows with their class numbers (-1: no label) and weights, shape (rows, heads)."""
 
     texts: Encoded
     labels: NDArray[np.int64]
@@ -56,7 +63,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One look at the validation rows; `loss` is the plain mean of the negative log-likelihood."""
+    """One look at the validation rows; `loss` is the plain mean of the negative log-likelihood. Of two heads each
+    figure is the mean."""
 
     epoch: int
     step: int
@@ -68,7 +76,7 @@ class Measured:
 class Watch(Protocol):
     """Who is told how training goes; `step` may raise Stopped."""
 
-    def step(self, step: int, steps: int, loss: float, learning_rate: float, rows: int, epoch: int) -> None: ...
+    def step(self, step: int, steps: int, loss: float, learning_rate: float | None, rows: int, epoch: int) -> None: ...
 
     def measured(self, found: Measured) -> None: ...
 
@@ -117,7 +125,7 @@ def train(
     model: Any,
     train_part: Part,
     validation: Part,
-    class_weight: Sequence[float],
+    class_weight: Sequence[Sequence[float]],
     settings: LoopSettings,
     folder: Path,
     watch: Watch,
@@ -128,6 +136,8 @@ def train(
 ) -> Trained:
     """Train `model` (its tensors with requires_grad) from the newest checkpoint in `folder`, or from the beginning.
 
+    `class_weight`: for each head the weights of its classes; the model's outputs are the heads' classes one after the
+    other. Rows without a label of a head have no part in its loss; the loss is the sum over the heads.
     `fingerprint` says what is trained on what: checkpoints of something else are not gone on with. Raises Stopped after
     a checkpoint when the watch does, JobError for a loss that is no number, for rows that do not fit into memory one by
     one, and for checkpoints of another run.
@@ -167,10 +177,39 @@ def train(
     return Trained(progress.step, progress.best_step, progress.step < steps, progress.history)
 
 
+def spans_of(sizes: Sequence[int]) -> list[slice]:
+    """Where each head's classes stand among all.
+
+    >>> spans_of([3, 2])
+    [slice(0, 3, None), slice(3, 5, None)]
+    """
+    ends = list(accumulate(sizes))
+    return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+
+
+def measured_of(
+    logits: NDArray[np.float32], labels: NDArray[np.int64], spans: Sequence[slice], epoch: int, step: int
+) -> Measured:
+    """The figures of validation rows: logits of shape (rows, all classes), labels of shape (rows, heads)."""
+    figures = []
+    for head, span in enumerate(spans):
+        rows = labels[:, head] >= 0
+        said, codes = logits[rows, span], labels[rows, head]
+        names = [str(number) for number in range(said.shape[1])]
+        matrix = confusion_matrix(codes, said.argmax(axis=1), names)
+        figures.append((-float(log_likelihoods(said, codes).mean()), float(accuracy(matrix)), float(macro_f1(matrix))))
+    loss, right, f1 = (float(np.mean(values)) for values in zip(*figures, strict=True))
+    return Measured(epoch, step, loss, right, f1)
+
+
 def _steps(settings: LoopSettings, part: Part, epoch: int) -> list[list[list[int]]]:
     """The optimiser steps of an epoch, each as its passes."""
-    batches = plan(settings.seed, epoch, part.texts.lengths, settings.batch_tokens)
-    return [batches[i : i + settings.accumulate] for i in range(0, len(batches), settings.accumulate)]
+    lengths = part.texts.lengths
+    batches = plan(settings.seed, epoch, lengths, settings.batch_tokens)
+    steps = [batches[i : i + settings.accumulate] for i in range(0, len(batches), settings.accumulate)]
+    if not 0 < settings.pass_tokens < settings.batch_tokens:
+        return steps
+    return [[some for batch in step for some in fill(batch, lengths, settings.pass_tokens)] for step in steps]
 
 
 def _judge_epoch(run: _Run, progress: _Progress, validation: Part, epoch: int, settings: LoopSettings) -> None:
@@ -193,7 +232,7 @@ class _Run:
         model: Any,
         accelerator: Any,
         settings: LoopSettings,
-        class_weight: Sequence[float],
+        class_weight: Sequence[Sequence[float]],
         pad: int,
         watch: Watch,
     ) -> None:
@@ -214,7 +253,8 @@ class _Run:
         groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
         on_gpu = accelerator.device.type == "cuda"
         self._optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=on_gpu or None)
-        self._class_weight = torch.tensor(class_weight, dtype=torch.float32, device=accelerator.device)
+        self._class_weight = [torch.tensor(of, dtype=torch.float32, device=accelerator.device) for of in class_weight]
+        self._spans = spans_of([len(of) for of in class_weight])
 
     def resume(self, folder: Path, fingerprint: str) -> _Progress:
         found, damaged = newest(folder)
@@ -256,16 +296,26 @@ class _Run:
         for group in self._optimizer.param_groups:
             group["lr"] = lr
         labels = torch.from_numpy(part.labels).to(device)
-        weights = torch.from_numpy(part.weights).to(device) * self._class_weight[labels]
-        total = weights[[row for rows in micros for row in rows]].sum()
+        weights = [
+            torch.from_numpy(part.weights[:, head]).to(device)
+            * of[labels[:, head].clamp(min=0)]
+            * (labels[:, head] >= 0)
+            for head, of in enumerate(self._class_weight)
+        ]
+        every = [row for rows in micros for row in rows]
+        totals = [of[every].sum().clamp(min=_TINY) for of in weights]
         self._optimizer.zero_grad(set_to_none=True)
 
         def backward(rows: list[int]) -> float:
             with self._accelerator.autocast():
-                logits = self._model(**inputs(part.texts, rows, self._pad, device)).logits
-            each = torch.nn.functional.cross_entropy(logits.float(), labels[rows], reduction="none")
-            loss = (each * weights[rows]).sum() / total
-            loss.backward()
+                logits = self._model(**inputs(part.texts, rows, self._pad, device)).logits.float()
+            loss = logits.new_zeros(())
+            for head, (span, of, total) in enumerate(zip(self._spans, weights, totals, strict=True)):
+                each = torch.nn.functional.cross_entropy(
+                    logits[:, span], labels[rows, head], reduction="none", ignore_index=-1
+                )
+                loss = loss + (each * of[rows]).sum() / total
+            self._accelerator.backward(loss)
             return float(loss.detach())
 
         loss = 0.0
@@ -280,7 +330,7 @@ class _Run:
                 f"The loss of step {step + 1} is no number.",
                 "Use a smaller --learning-rate; the last checkpoint holds what was learnt before.",
             )
-        torch.nn.utils.clip_grad_norm_(list(self._trained.values()), self._settings.clip)
+        self._accelerator.clip_grad_norm_(list(self._trained.values()), self._settings.clip)
         self._optimizer.step()
         return loss
 
@@ -301,12 +351,7 @@ class _Run:
         logits = predict(
             self._model, part.texts, 4 * self._settings.batch_tokens, accelerator=self._accelerator, pad=self._pad
         )
-        shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-        likelihood = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        loss = -float(likelihood[np.arange(len(part.labels)), part.labels].mean())
-        names = [str(number) for number in range(logits.shape[1])]
-        matrix = confusion_matrix(part.labels, logits.argmax(axis=1), names)
-        found = Measured(epoch, step, loss, float(accuracy(matrix)), float(macro_f1(matrix)))
+        found = measured_of(logits, part.labels, self._spans, epoch, step)
         self._watch.measured(found)
         return found
 

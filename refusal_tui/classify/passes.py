@@ -10,13 +10,22 @@ from numpy.typing import NDArray
 
 from refusal_tui.classify.encode import Encoded
 from refusal_tui.classify.plan import fill
-from refusal_tui.errors import JobError
+from refusal_tui.errors import InputError, JobError
 
 
 def make_accelerator(device: str = "auto", precision: str = "no") -> Any:
-    """accelerate's choice of a device and a number format (`no`: float32, `bf16`)."""
+    """accelerate's choice of a device and a number format (`no`: float32, `bf16`).
+
+    Raises InputError where the GPU does not compute in that format.
+    """
+    import torch
     from accelerate import Accelerator
 
+    on_gpu = device != "cpu" and torch.cuda.is_available()
+    if precision == "bf16" and on_gpu and not torch.cuda.is_bf16_supported():
+        raise InputError(
+            f"{torch.cuda.get_device_name()} does not compute in bf16.", "Leave out --precision, or take --device cpu."
+        )
     return Accelerator(mixed_precision=precision, cpu=device == "cpu")
 
 

@@ -1,4 +1,4 @@
-"""Which rows go through the model together, in which order, at which rate? Pure functions of the seed.
+"""Which rows go through the model together, in which order? Pure functions of the seed.
 
 Nothing here or in `loop.py` reads a global random number: position in the plan and seed say everything, so that a run
 that is killed goes on as if nothing had happened.
@@ -6,17 +6,15 @@ that is killed goes on as if nothing had happened.
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
+from refusal_tui.jobs.schedule import stable_seed
+
 MEGABATCH = 50  # batches' worth of rows that are sorted by length among themselves
 MOST_ROWS = 64  # of one batch, however short they are
-
-Schedule = Literal["linear", "cosine", "constant"]
 
 
 def plan(seed: int, epoch: int, lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
@@ -51,31 +49,6 @@ def fill(rows: Sequence[int], lengths: Sequence[int], batch_tokens: int) -> list
             longest = lengths[row]
         batches[-1].append(row)
     return batches
-
-
-def rate(step: int, steps: int, peak: float, warmup: float, schedule: Schedule) -> float:
-    """The learning rate of optimiser step `step` (from 0) of `steps`: linear up over the first `warmup` share of the
-    steps, then down to 0 in a line or half a cosine, or constant.
-
-    >>> [round(rate(step, 10, 1.0, 0.2, "linear"), 3) for step in (0, 1, 2, 6, 9)]
-    [0.5, 1.0, 1.0, 0.5, 0.125]
-    """
-    up = math.ceil(warmup * steps)
-    if step < up:
-        return peak * (step + 1) / up
-    gone = (step - up) / max(steps - up, 1)
-    if schedule == "constant":
-        return peak
-    return peak * (1 - gone if schedule == "linear" else 0.5 * (1 + math.cos(math.pi * gone)))
-
-
-def stable_seed(*parts: object) -> int:
-    """A seed below 2^63 that is the same in every process (Python's own `hash` of a text is not).
-
-    >>> stable_seed(1, "dropout", 7) == stable_seed(1, "dropout", 7) != stable_seed(1, "dropout", 8)
-    True
-    """
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8]) >> 1
 
 
 def class_weights(counts: Sequence[int], how: Literal["balanced", "effective", "none"]) -> list[float]:

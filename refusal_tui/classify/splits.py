@@ -1,25 +1,28 @@
 """Which rows are trained on, which choose the model, and which are only measured?
 
-Rows that belong together stay together: the same prompt, near duplicates of a prompt, and near duplicates of a long
-answer (Jaccard index of three-word shingles of .8). Short answers are formulas ("I'm sorry, but I can't help with
-that."): they would tie all prompts to one another, so they tie none; `shared_formulas` says how many test rows have one
-that was trained on. The split depends on the rows and the seed alone, not on their order.
+What belongs together, and how groups are dealt out: `similarity/splits.py`. `shared_formulas` says how many test rows
+have a short answer, word for word, that was trained on: those tie no rows together.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from refusal_tui.classify.data import Example
 from refusal_tui.errors import InputError
+from refusal_tui.similarity import splits
+from refusal_tui.similarity.splits import TEST as TEST
+from refusal_tui.similarity.splits import TRAIN as TRAIN
+from refusal_tui.similarity.splits import VALIDATION as VALIDATION
+from refusal_tui.similarity.splits import deal, shuffled
 
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
+FOLD = "fold"  # rows that a model of the cross-validation is measured on
+WITHIN_FOLD: Mapping[str, float] = {TRAIN: 0.85, VALIDATION: 0.15}  # of the other folds' rows
 SHARES: Mapping[str, float] = {TRAIN: 0.7, VALIDATION: 0.15, TEST: 0.15}
-ALIKE = 0.8
-LONG_WORDS = 30  # of an answer: shorter ones are formulas
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +41,11 @@ def make_split(examples: Sequence[Example], seed: int, shares: Mapping[str, floa
 
     Raises InputError where a class would be missing in a part.
     """
-    group = groups_of(examples)
-    parts = _assign(examples, group, seed, shares)
-    split = Split(tuple(parts[name] for name in group), tuple(group))
+    split = _dealt(examples, groups_of(examples), seed, shares)
+    largest = Counter(split.group).most_common(1)[0][1]
     for part in shares:
-        there = {examples[index].label for index in split.rows(part)}
-        missing = sorted({example.label for example in examples} - there)
+        missing = _missing(examples, split.rows(part))
         if missing:
-            largest = Counter(group).most_common(1)[0][1]
             raise InputError(
                 f"No row of class {missing[0]!r} is left for the {part} part: rows with alike texts stay together, and "
                 f"the largest such group holds {largest:,} of {len(examples):,} rows.",
@@ -54,71 +54,84 @@ def make_split(examples: Sequence[Example], seed: int, shares: Mapping[str, floa
     return split
 
 
+def make_folds(examples: Sequence[Example], split: Split, folds: int, seed: int) -> tuple[Split, ...]:
+    """`folds` ways to look at all rows but the test rows: each of them is of the part `fold` once.
+
+    A fold's model is trained on the other folds' rows, but for those that choose its epoch (`validation`); the test
+    rows stay test rows. Raises InputError where a class is missing in a fold.
+    """
+    names = {str(number): 1 / folds for number in range(folds)}
+    fold_of = _within(examples, split, [i for i, part in enumerate(split.part) if part != TEST], seed, names)
+    found = []
+    for number, name in enumerate(names):
+        others = [i for i, part in enumerate(fold_of) if part in names and part != name]
+        parts = _within(examples, split, others, seed + number + 1, WITHIN_FOLD)
+        this = Split(
+            tuple(TEST if was == TEST else FOLD if fold == name else part
+                  for was, fold, part in zip(split.part, fold_of, parts, strict=True)),
+            split.group,
+        )  # fmt: skip
+        for part in (*WITHIN_FOLD, FOLD):
+            missing = _missing(examples, this.rows(part))
+            if missing:
+                raise InputError(
+                    f"With {folds} folds no row of class {missing[0]!r} is left for the {part} rows of fold "
+                    f"{number + 1}.",
+                    "Take fewer folds, or add rows of that class under other prompts.",
+                )
+        found.append(this)
+    return tuple(found)
+
+
+def _within(
+    examples: Sequence[Example], split: Split, rows: Sequence[int], seed: int, shares: Mapping[str, float]
+) -> list[str]:
+    """The part of each of `rows`; "" for all others."""
+    parts = [""] * len(examples)
+    dealt = _dealt([examples[i] for i in rows], [split.group[i] for i in rows], seed, shares)
+    for index, part in zip(rows, dealt.part, strict=True):
+        parts[index] = part
+    return parts
+
+
+def _dealt(examples: Sequence[Example], names: Sequence[str], seed: int, shares: Mapping[str, float]) -> Split:
+    """Groups, by name, to parts. A row that is learnt for two heads counts as of one class: the pair."""
+    number = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    order = {name: shuffled(seed, name) for name in number}
+    strata = [tuple(said.label if said else "" for said in example.said) for example in examples]
+    classes = {stratum: place for place, stratum in enumerate(sorted(set(strata)))}
+    dealt = deal(
+        np.array([number[name] for name in names], np.int64),
+        np.array([order[name] for name in names], np.uint64),
+        np.array([classes[stratum] for stratum in strata], np.int64),
+        list(shares.values()),
+    )
+    parts = list(shares)
+    return Split(tuple(parts[part] for part in dealt.tolist()), tuple(names))
+
+
+def _missing(examples: Sequence[Example], rows: Iterable[int]) -> list[str]:
+    """Classes that some example has and none of `rows`."""
+    there = {label for index in rows for label in _labels(examples[index])}
+    return sorted(name for _, name in {label for example in examples for label in _labels(example)} - there)
+
+
+def _labels(example: Example) -> list[tuple[int, str]]:
+    return [(head, said.label) for head, said in enumerate(example.said) if said is not None]
+
+
 def groups_of(examples: Sequence[Example]) -> list[str]:
-    """For every example the smallest row hash of its group."""
-    from refusal_tui.similarity.near import near_duplicates
-    from refusal_tui.similarity.shingles import words
-
-    root = list(range(len(examples)))
-
-    def find(index: int) -> int:
-        while root[index] != index:
-            root[index] = root[root[index]]
-            index = root[index]
-        return index
-
-    def join(leader: Sequence[int], rows: Sequence[int]) -> None:
-        for row, first in zip(rows, leader, strict=True):
-            root[find(row)] = find(rows[first])
-
-    prompts = [index for index, example in enumerate(examples) if example.prompt.strip()]
-    join(near_duplicates([examples[index].prompt for index in prompts], ALIKE).root.tolist(), prompts)
-    # Prompts without a word (emoji, code) have no shingles, but the same one is still the same.
-    first: dict[str, int] = {}
-    for index in prompts:
-        root[find(index)] = find(first.setdefault(examples[index].prompt.strip(), index))
-    long = [index for index, example in enumerate(examples) if len(words(example.response)) >= LONG_WORDS]
-    join(near_duplicates([examples[index].response for index in long], ALIKE).root.tolist(), long)
+    """For every example the smallest row hash of its group: the group's name."""
+    group = splits.groups_of(
+        [[example.prompt for example in examples]], np.arange(len(examples)), [[e.response for e in examples]]
+    )
     smallest: dict[int, str] = {}
-    for index, example in enumerate(examples):
-        at = find(index)
-        smallest[at] = min(smallest.get(at, example.hash), example.hash)
-    return [smallest[find(index)] for index in range(len(examples))]
+    for first, example in zip(group.tolist(), examples, strict=True):
+        smallest[first] = min(smallest.get(first, example.hash), example.hash)
+    return [smallest[first] for first in group.tolist()]
 
 
 def shared_formulas(examples: Sequence[Example], split: Split) -> int:
     """Test rows whose answer, word for word, is also that of a training row."""
     trained = {examples[index].response for index in split.rows(TRAIN)}
     return sum(examples[index].response in trained for index in split.rows(TEST))
-
-
-def _assign(
-    examples: Sequence[Example], group: Sequence[str], seed: int, shares: Mapping[str, float]
-) -> dict[str, str]:
-    """Group -> part: the largest groups first, each to the part that lacks most of its classes (Sechidis et al. 2011,
-    iterative stratification, with groups in the place of rows)."""
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for example, name in zip(examples, group, strict=True):
-        counts[name][example.label] += 1
-    totals = Counter(example.label for example in examples)
-    have: dict[str, Counter[str]] = {part: Counter() for part in shares}
-    parts = {}
-    for name in sorted(counts, key=lambda name: (-counts[name].total(), _shuffled(seed, name))):
-        # Rare classes first: what is common finds its share among the many groups that follow.
-        rarest = min(counts[name], key=lambda label: (totals[label], label))
-
-        def lacks(part: str, rarest: str = rarest) -> tuple[float, float]:
-            share = shares[part]
-            return (
-                1 - have[part][rarest] / (share * totals[rarest]),
-                1 - have[part].total() / (share * len(examples)),
-            )
-
-        chosen = max(shares, key=lacks)
-        have[chosen].update(counts[name])
-        parts[name] = chosen
-    return parts
-
-
-def _shuffled(seed: int, name: str) -> str:
-    return hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()

@@ -6,10 +6,20 @@ Capabilities never import one another: the judge comes through the registry, and
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from refusal_tui.errors import InputError
-from refusal_tui.jobs.registry import CHECK_CLASSIFIER, CLASSIFIER_JUDGE, HANDED_JUDGE, load
+from refusal_tui.jobs.registry import (
+    CHECK_CLASSIFIER,
+    CLASSIFIER_JUDGE,
+    HANDED_JUDGE,
+    HASHED_BUCKETS,
+    HASHED_FEATURES,
+    HASHED_HEAD,
+    HASHED_SHARES,
+    load,
+)
 from refusal_tui.labels.rows import Row
 from refusal_tui.labels.verdict import Judge, RowError, Verdict
 from refusal_tui.store.ledger import RowKey
@@ -19,7 +29,8 @@ if TYPE_CHECKING:
     from refusal_tui.jobs.asking import Models
 
 # They work from the text alone: no end point, no cost.
-OFFLINE_JUDGES = ("lexical", "linear")
+OFFLINE_JUDGES = ("linear", "lexical")
+DEFAULT_JUDGE: Literal["linear"] = "linear"  # who judges where nobody is named: the better one on human labels
 # The judge of a labelling job that is one of the workspace's own classifiers.
 CLASSIFIER = "classifier"
 
@@ -51,6 +62,12 @@ def handed_judge(name: str, endpoint: str | None, models: Models, workspace: Wor
     return judge
 
 
+def offline_judge(name: str, workspace: Workspace) -> HandedJudge:
+    """One of OFFLINE_JUDGES, for a job that asks no model."""
+    judge: HandedJudge = load(HANDED_JUDGE)(name, None, None, workspace)
+    return judge
+
+
 def classifier_judge(workspace: Workspace, name: str) -> Judge:
     """The classifier `name` of the workspace as a judge. Raises InputError where it does not exist."""
     judge: Judge = load(CLASSIFIER_JUDGE)(workspace, name)
@@ -60,6 +77,46 @@ def classifier_judge(workspace: Workspace, name: str) -> Judge:
 def check_classifier(connection: sqlite3.Connection, name: str) -> None:
     """Raises InputError, naming what there is, for a classifier that does not exist."""
     load(CHECK_CLASSIFIER)(connection, name)
+
+
+class HashedFeatures(Protocol):
+    """Texts as the offline judge sees them: `dense` (texts, features), and n-gram `buckets` of text `owners`, each with
+    its `worth` (three arrays of one length)."""
+
+    dense: Any
+    owners: Any
+    buckets: Any
+    worth: Any
+
+
+class LinearShares(Protocol):
+    """A linear score shared out: score = base + tokens + features + absent (`judge/attribution.py`)."""
+
+    score: float
+    base: float
+    tokens: Sequence[Any]
+    features: Mapping[str, float]
+    absent: float
+
+
+def hashed_features(pairs: Sequence[tuple[str, str]]) -> HashedFeatures:
+    """The features of (prompt, response) pairs; the prompt only serves to skip an echo of it."""
+    found: HashedFeatures = load(HASHED_FEATURES)(pairs)
+    return found
+
+
+def hashed_buckets() -> int:
+    """How many different n-grams `hashed_features` tells apart."""
+    return int(load(HASHED_BUCKETS))
+
+
+def linear_shares(
+    prompt: str, response: str, ngrams: Any, dense: Any, bias: float, mean_ngrams: Any, mean_dense: Any
+) -> LinearShares:
+    """The score of one text under weights for `hashed_features`, compared with the mean text."""
+    head = load(HASHED_HEAD)(ngrams, dense, bias, 1.0, 0.0)
+    found: LinearShares = load(HASHED_SHARES)(prompt, response, head, mean_ngrams, mean_dense)
+    return found
 
 
 def check_judge(name: str) -> None:

@@ -10,7 +10,7 @@ Everything follows from six sums, which a database can make without handing over
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import nan, sqrt
+from math import nan, pi, sqrt, tan
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -95,6 +95,21 @@ def wilson_of_effective(share: float, rows: float, z: float) -> Interval:
     centre = (share + z * z / (2 * rows)) / (1 + z * z / rows)
     half = z * sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows)) / (1 + z * z / rows)
     return Interval(share, 0.0 if share == 0 else centre - half, 1.0 if share == 1 else centre + half)
+
+
+def t_quantile(z: float, freedom: int) -> float:
+    """The quantile of Student's t where the normal one is z: exact for 1 and 2 degrees of freedom, under .1 % off
+    from 4 on (z of 1.96).
+
+    >>> [round(t_quantile(1.959964, freedom), 3) for freedom in (1, 2, 4, 9)]
+    [12.706, 4.303, 2.776, 2.262]
+    """
+    if freedom > 2:
+        return _t(z, freedom)
+    p = NormalDist().cdf(z)
+    if freedom == 1:
+        return tan(pi * (p - 0.5))
+    return (2 * p - 1) / sqrt(2 * p * (1 - p))
 
 
 def _t(z: float, freedom: int) -> float:

@@ -21,7 +21,7 @@ from refusal_tui.labels.verdict import RowError
 from refusal_tui.store.browse import select_ids
 from refusal_tui.store.jobs import JobState, create_job, get_job
 from refusal_tui.store.labels import labels_of
-from tests.classify.test_training_job import Bench, make_bench
+from tests.classify.bench import Bench, make_bench
 from tests.support.commands import call_here
 
 
@@ -74,7 +74,9 @@ def test_classes_that_no_judge_may_give_are_refused(bench: Bench) -> None:
 
         folder = classifier_folder(bench.workspace, connection, "tiny")
     classifier = Classifier.load(folder, device="cpu")
-    classifier.settings = replace(read_settings(folder), classes=("a", "b", "c"))
+    settings = read_settings(folder)
+    heads = (replace(settings.heads[0], classes=("a", "b", "c")),)
+    classifier.settings = replace(settings, heads=heads)
     with pytest.raises(InputError, match="no label of refusal3"):
         ClassifierJudge(classifier)
 

@@ -12,9 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from refusal_tui.classify.data import Example, parse_classes, read_examples
-from refusal_tui.classify.splits import SHARES, TEST, TRAIN, make_split, shared_formulas
+from refusal_tui.classify.data import Example, Said, parse_classes, read_examples
+from refusal_tui.classify.splits import (
+    FOLD,
+    SHARES,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    make_folds,
+    make_split,
+    shared_formulas,
+)
 from refusal_tui.errors import InputError
+from refusal_tui.labels.rows import ItemId
+from refusal_tui.labels.verdict import Answer, Verdict
 from refusal_tui.store.workspace import create_workspace
 from tests.classify.tiny import texts
 from tests.store.building import NewRow, add, judge, says
@@ -41,9 +52,7 @@ def test_a_person_is_believed_before_a_judge(connection: sqlite3.Connection) -> 
     ids = fill(connection, "nnnhhh")
     judge(connection, *(says(i, "soft", "judge:linear", 0.99) for i in ids))
     found = read_examples(connection, ids, judge="linear")
-    assert [(e.label, e.weight, e.by) for e in found.examples] == [("none", 1.0, "human")] * 3 + [
-        ("hard", 1.0, "human")
-    ] * 3
+    assert [e.said[0] for e in found.examples] == [Said("none", 1.0, "human")] * 3 + [Said("hard", 1.0, "human")] * 3
 
 
 def test_a_judge_counts_as_much_as_it_is_sure(connection: sqlite3.Connection) -> None:
@@ -51,10 +60,7 @@ def test_a_judge_counts_as_much_as_it_is_sure(connection: sqlite3.Connection) ->
     judge(connection, says(ids[6], "soft", "judge:linear", 0.7), says(ids[6], "hard", "judge:other", 0.9))
     judge(connection, says(ids[7], "hard", "judge:other"))
     found = read_examples(connection, ids, judge="other").examples
-    assert [(e.label, e.weight, e.by) for e in found[6:]] == [
-        ("hard", 0.9, "judge:other"),
-        ("hard", 0.5, "judge:other"),
-    ]
+    assert [e.said[0] for e in found[6:]] == [Said("hard", 0.9, "judge:other"), Said("hard", 0.5, "judge:other")]
 
 
 def test_of_several_judges_most_decide_and_a_tie_is_no_label(connection: sqlite3.Connection) -> None:
@@ -63,8 +69,8 @@ def test_of_several_judges_most_decide_and_a_tie_is_no_label(connection: sqlite3
                         [("hard", "a", 0.9), ("hard", "b", 0.6), ("none", "c", 0.9)]))  # fmt: skip
     judge(connection, says(ids[7], "hard", "judge:a", 0.9), says(ids[7], "none", "judge:b", 0.9))
     found = read_examples(connection, ids, judge="all")
-    assert found.examples[6].label == "hard"
-    assert found.examples[6].weight == pytest.approx((0.9 + 0.6) / 3)
+    assert found.examples[6].label() == "hard"
+    assert found.examples[6].said[0].weight == pytest.approx((0.9 + 0.6) / 3)
     assert found.left_out == {"no label": 1}
 
 
@@ -77,8 +83,8 @@ def test_without_a_judge_only_people_count(connection: sqlite3.Connection) -> No
 def test_classes_can_be_put_together_and_left_out(connection: sqlite3.Connection) -> None:
     ids = fill(connection, "nnnhhhsss")
     found = read_examples(connection, ids, classes="answers=none,refuses=hard+soft")
-    assert found.classes == ("answers", "refuses")
-    assert Counter(e.label for e in found.examples) == {"answers": 3, "refuses": 6}
+    assert found.heads[0].classes == ("answers", "refuses")
+    assert Counter(e.label() for e in found.examples) == {"answers": 3, "refuses": 6}
     left = read_examples(connection, ids, classes="none,hard")
     assert left.left_out == {"label soft is in no class": 3}
 
@@ -114,7 +120,7 @@ def test_a_class_named_twice_is_refused() -> None:
 
 def examples(rows: list[tuple[str, str, str]]) -> list[Example]:
     return [
-        Example(n, sha256(f"{p}{r}{n}".encode()).hexdigest(), p, r, c, 1.0, "human", "d", None)
+        Example(n, sha256(f"{p}{r}{n}".encode()).hexdigest(), p, r, (Said(c, 1.0, "human"),), "d", None)
         for n, (p, r, c) in enumerate(rows)
     ]
 
@@ -135,7 +141,7 @@ def test_rows_under_one_prompt_or_alike_ones_never_cross_the_split() -> None:
 def test_a_short_formula_ties_nothing_but_is_counted() -> None:
     found = examples([(p, SORRY if c == "hard" else r + p, c) for p, r, c in texts(300)])
     split = make_split(found, 0)
-    tests = [i for i in split.rows(TEST) if found[i].label == "hard"]
+    tests = [i for i in split.rows(TEST) if found[i].label() == "hard"]
     assert shared_formulas(found, split) == len(tests) > 0
 
 
@@ -146,7 +152,7 @@ def test_every_class_has_its_share_of_every_part() -> None:
     for part, share in SHARES.items():
         rows = split.rows(part)
         assert len(rows) == pytest.approx(share * 400, abs=4)
-        assert sum(found[i].label == "soft" for i in rows) == pytest.approx(share * 20, abs=1)
+        assert sum(found[i].label() == "soft" for i in rows) == pytest.approx(share * 20, abs=1)
 
 
 def test_the_split_does_not_depend_on_the_order_of_the_rows() -> None:
@@ -165,3 +171,44 @@ def test_a_class_of_rows_that_all_belong_together_cannot_be_split() -> None:
     found = examples([*texts(60, classes=("none", "hard")), *tied[3:]])
     with pytest.raises(InputError, match="No row of class 'soft' is left for the"):
         make_split(found, 0)
+
+
+def test_every_row_that_is_no_test_row_is_in_one_fold_and_groups_stay_together() -> None:
+    rows = texts(240)
+    rows += [(rows[n][0], f"another answer {n}", "none") for n in range(80)]
+    found = examples(rows)
+    split = make_split(found, 2)
+    folds = make_folds(found, split, 4, 2)
+    assert len(folds) == 4
+    for n in range(len(found)):
+        parts = [fold.part[n] for fold in folds]
+        if split.part[n] == TEST:
+            assert parts == [TEST] * 4
+        else:
+            assert parts.count(FOLD) == 1 and set(parts) <= {FOLD, TRAIN, VALIDATION}
+    for fold in folds:
+        assert all(fold.part[n] == fold.part[240 + n] for n in range(80))
+        assert {found[n].label() for n in fold.rows(FOLD)} == {"none", "hard", "soft"}
+    assert make_folds(found, split, 4, 2) == folds != make_folds(found, split, 4, 3)
+
+
+def test_more_folds_than_a_class_has_prompts_are_refused() -> None:
+    found = examples([*texts(60, classes=("none", "hard")), *(row for row in texts(66, 9) if row[2] == "soft")][:69])
+    with pytest.raises(InputError, match="With 40 folds no row of class") as error:
+        make_folds(found, make_split(found, 0), 40, 0)
+    assert "fewer folds" in error.value.next_step
+
+
+def test_two_heads_take_rows_that_have_a_label_of_either(connection: sqlite3.Connection) -> None:
+    ids = fill(connection, "nnnhhh---")
+    for place, value in zip((0, 1, 2, 6, 7, 8), (True, False) * 3, strict=True):
+        asked = {"response_harmful": Answer(value)}
+        judge(connection, Verdict(ItemId(ids[place]), "human:ada", "response_harmful", "1", asked))
+    found = read_examples(connection, ids, head="refusal3,response_harmful")
+    assert [head.head for head in found.heads] == ["refusal3", "response_harmful"]
+    assert found.heads[1].classes == ("no", "yes")
+    assert [(e.label(0), e.label(1)) for e in found.examples][3:7] == [
+        ("hard", None), ("hard", None), ("hard", None), (None, "no")]  # fmt: skip
+    assert found.examples[0].beside_of(0) == "yes" and found.examples[0].beside_of(1) == "none"
+    with pytest.raises(InputError, match="names 3 heads"):
+        read_examples(connection, ids, head="a,b,c")

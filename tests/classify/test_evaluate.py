@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refusal_tui.classify.evaluate import (
+from refusal_tui.classify.calibration import calibration_error, fit_temperature
+from refusal_tui.classify.evaluate import evaluate, limits
+from refusal_tui.classify.predictions import (
     Predicted,
     Predictions,
-    calibration_error,
-    evaluate,
-    fit_temperature,
-    limits,
     probabilities,
     read_predictions,
     write_predictions,
@@ -51,7 +49,7 @@ def test_the_figures_are_those_of_scikit_learn() -> None:
     assert result["kappa"]["value"] == pytest.approx(metrics.cohen_kappa_score(gold, said))
     shares = probabilities(np.array([row.logits for row in rows]))
     loss = metrics.log_loss(gold, shares[:, [1, 0, 2]], labels=["hard", "none", "soft"])
-    assert result["calibration"]["raw"]["log_loss"] == pytest.approx(loss)
+    assert result["calibration"]["raw"]["log_loss"]["value"] == pytest.approx(loss)
     for number, name in enumerate(CLASSES):
         assert result["per_class"][name]["recall"]["value"] == pytest.approx(
             metrics.recall_score(gold, said, labels=[name], average="macro")
@@ -76,8 +74,8 @@ def test_too_much_confidence_is_found_and_taken_back() -> None:
     fitted = fit_temperature(np.array([row.logits for row in rows]), codes)
     result = evaluate(loud, draws=20)["calibration"]
     assert result["temperature"] == pytest.approx(4 * fitted, rel=1e-3)
-    assert result["fitted"]["ece"] < result["raw"]["ece"] / 2
-    assert result["fitted"]["log_loss"] < result["raw"]["log_loss"]
+    assert result["fitted"]["ece"]["value"] < result["raw"]["ece"]["value"] / 2
+    assert result["fitted"]["log_loss"]["value"] < result["raw"]["log_loss"]["value"]
 
 
 def test_the_temperature_is_the_one_with_the_smallest_loss() -> None:
@@ -123,3 +121,66 @@ def test_labels_of_judges_in_the_test_are_said() -> None:
     found = predictions()
     rows = tuple(replace(row, by="judge:linear") for row in found.rows)
     assert limits(Predictions(CLASSES, rows)) == ["198 of 198 test labels are a judge's, not a person's"]
+
+
+def test_areas_under_curves_are_those_of_scikit_learn() -> None:
+    from sklearn import metrics
+
+    found = predictions()
+    rows = found.of("test")
+    result = evaluate(found, draws=20)
+    shares = probabilities(np.array([row.logits for row in rows]) / result["calibration"]["temperature"])
+    areas = []
+    for number, name in enumerate(CLASSES):
+        positive = [row.label == name for row in rows]
+        areas.append(metrics.roc_auc_score(positive, shares[:, number]))
+        one = result["per_class"][name]
+        assert one["auroc"]["value"] == pytest.approx(areas[-1])
+        assert one["average_precision"]["value"] == pytest.approx(
+            metrics.average_precision_score(positive, shares[:, number])
+        )
+    assert result["auroc"]["value"] == pytest.approx(np.mean(areas))
+
+
+def test_slices_add_up_and_say_where_the_errors_are() -> None:
+    from dataclasses import replace
+
+    of = predictions(300)
+    rows = tuple(
+        replace(row, logits=tuple(-x for x in row.logits) if row.model == "m1" else row.logits,
+                response_chars=50 if n % 2 else 5000, category=f"c{n % 3}")
+        for n, row in enumerate(of.rows)
+    )  # fmt: skip
+    result = evaluate(Predictions(CLASSES, rows), draws=50)
+    for found in result["slices"].values():
+        assert sum(value["rows"] for value in found["values"]) == result["rows"]
+        assert sum(value["errors"] for value in found["values"]) == found["pareto"]["errors"]
+        assert found["pareto"]["curve"][-1]["of_errors"] == found["pareto"]["curve"][-1]["of_rows"] == 1.0
+    by_model, by_length = result["slices"]["model"], result["slices"]["length"]
+    assert by_model["pareto"]["curve"][0]["name"] == "m1"
+    assert by_model["errors_depend"]["p_value"] < 1e-6
+    assert [value["name"] for value in by_length["values"]] == ["1200 and more", "under 100"]
+    held = result["errors_by_prompt"]["worst_fifth"]["value"]
+    assert 0.2 < held < 1
+
+
+def test_the_surest_mistakes_come_first_and_are_wrong() -> None:
+    result = evaluate(predictions(900), draws=20)
+    mistakes = result["mistakes"]
+    assert len(mistakes) == 50
+    assert all(one["label"] != one["said"] and one["confidence"] >= one["of_label"] for one in mistakes)
+    assert mistakes == sorted(mistakes, key=lambda one: -one["confidence"])
+    sure = result["confidence"]
+    assert sure["right"]["rows"] + sure["wrong"]["rows"] == result["rows"]
+    assert sure["right"]["mean"] > sure["wrong"]["mean"]
+    assert sure["tells_right"]["low"] > 0.5
+
+
+def test_the_balance_of_classes_is_tested_as_scipy_does() -> None:
+    from scipy import stats
+
+    found = evaluate(predictions(), draws=5)["balance"]
+    counts = list(found["counts"]["test"].values())
+    assert found["even"]["p_value"] == pytest.approx(stats.chisquare(counts).pvalue)
+    table = [list(of.values()) for of in found["counts"].values()]
+    assert found["parts_alike"]["p_value"] == pytest.approx(stats.chi2_contingency(table, correction=False).pvalue)

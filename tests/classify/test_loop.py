@@ -8,6 +8,7 @@ import os
 import random
 import signal
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
-from refusal_tui.classify import checkpoints, loop
+from refusal_tui.classify import loop
 from refusal_tui.classify.encode import Encoder
 from refusal_tui.classify.loop import LoopSettings, Measured, Part, train
-from refusal_tui.classify.model import load_encoder
+from refusal_tui.classify.model import compute_twice, load_encoder
 from refusal_tui.classify.passes import make_accelerator, predict
+from refusal_tui.classify.predictions import log_likelihoods
 from refusal_tui.errors import JobError
+from refusal_tui.jobs import checkpoints
 from refusal_tui.jobs.compute import Stopped
 from refusal_tui.jobs.stop import StopReason
 from tests.classify.tiny import texts
@@ -61,7 +64,7 @@ def parts(tokenizer: Any, rows: int = 120, seed: int = 0) -> tuple[Part, Part]:
     for some in (texts(rows, seed), texts(rows // 3, seed + 1)):
         encoded = encode([p for p, _, _ in some], [r for _, r, _ in some])
         labels = np.array([CLASSES.index(label) for _, _, label in some], np.int64)
-        found.append(Part(encoded, labels, np.ones(len(some), np.float32)))
+        found.append(Part(encoded, labels[:, None], np.ones((len(some), 1), np.float32)))
     return found[0], found[1]
 
 
@@ -70,7 +73,7 @@ def run(encoder: Path, folder: Path, watch: Any, settings: LoopSettings = SETTIN
     model, tokenizer = load_encoder(str(encoder), CLASSES, seed=settings.seed, freeze=more.pop("freeze", 0))
     first, second = parts(tokenizer)
     pad = tokenizer.pad_token_id
-    trained = train(model, first, second, [1.0, 1.0, 1.0], settings, folder, watch, pad=pad, **more)
+    trained = train(model, first, second, [[1.0, 1.0, 1.0]], settings, folder, watch, pad=pad, **more)
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode() + tensor.numpy().tobytes())
@@ -216,16 +219,16 @@ class Still:
     watch: Notes
 
     @classmethod
-    def of(cls, encoder: Path) -> Still:
+    def of(cls, encoder: Path, precision: str = "no") -> Still:
         model, tokenizer = load_encoder(str(encoder), CLASSES, seed=0)
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
         part, _ = parts(tokenizer, 12)
-        part = Part(part.texts, part.labels, np.linspace(0.1, 1, 12, dtype=np.float32))
+        part = Part(part.texts, part.labels, np.linspace(0.1, 1, 12, dtype=np.float32)[:, None])
         watch = Notes()
-        weights, pad = [1.0, 2.0, 4.0], tokenizer.pad_token_id
-        run = loop._Run(model, make_accelerator("cpu"), LoopSettings(), weights, pad, watch)
+        weights, pad = [[1.0, 2.0, 4.0]], tokenizer.pad_token_id
+        run = loop._Run(model, make_accelerator("cpu", precision), LoopSettings(), weights, pad, watch)
         return cls(model, run.optimise, part, watch)
 
 
@@ -234,8 +237,9 @@ def test_the_loss_is_the_mean_weighted_by_row_and_class(encoder: Path) -> None:
     accelerator = make_accelerator("cpu")
     logits = predict(still.model, still.part.texts, 10_000, accelerator=accelerator, pad=0).astype(np.float64)
     likelihood = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    weights = still.part.weights * np.array([1.0, 2.0, 4.0])[still.part.labels]
-    by_hand = -(weights * likelihood[np.arange(12), still.part.labels]).sum() / weights.sum()
+    labels = still.part.labels[:, 0]
+    weights = still.part.weights[:, 0] * np.array([1.0, 2.0, 4.0])[labels]
+    by_hand = -(weights * likelihood[np.arange(12), labels]).sum() / weights.sum()
     assert still.step(still.part, [list(range(5)), list(range(5, 12))], 0, 0.0) == pytest.approx(by_hand, abs=1e-6)
 
 
@@ -271,3 +275,52 @@ def test_a_row_that_does_not_fit_alone_is_a_clear_end(
 def test_a_loss_that_is_no_number_ends_the_run_before_it_is_saved(encoder: Path, tmp_path: Path) -> None:
     with pytest.raises(JobError, match="no number"):
         run(encoder, tmp_path, Notes(), replace(SETTINGS, learning_rate=1e30, warmup=0.0))
+
+
+def test_two_heads_add_their_losses_and_rows_without_a_label_have_no_part(encoder: Path) -> None:
+    """Five outputs: three classes and two. The second head knows four rows."""
+    model, tokenizer = load_encoder(str(encoder), ["none", "hard", "soft", "no", "yes"], seed=0)
+    model.eval()
+    first, _ = parts(tokenizer, 12)
+    known = np.array([0, 1, 1, 0] + [-1] * 8)
+    part = Part(first.texts, np.stack([first.labels[:, 0], known], axis=1), np.ones((12, 2), np.float32))
+    accelerator = make_accelerator("cpu")
+    logits = predict(model, part.texts, 10_000, accelerator=accelerator, pad=0)
+    by_hand = -log_likelihoods(logits[:, :3], part.labels[:, 0]).mean()
+    by_hand -= log_likelihoods(logits[:4, 3:], known[:4]).mean()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    run = loop._Run(model, accelerator, LoopSettings(), [[1.0] * 3, [1.0] * 2], tokenizer.pad_token_id, Notes())
+    assert run.optimise(part, [list(range(12))], 0, 0.0) == pytest.approx(by_hand, abs=1e-5)
+    only_first = loop.measured_of(logits, part.labels, loop.spans_of([3, 2]), 0, 1)
+    assert only_first.loss == pytest.approx(by_hand / 2, abs=1e-6)
+
+
+def test_a_batch_that_memory_does_not_hold_goes_in_parts_of_the_same_step(encoder: Path) -> None:
+    _, tokenizer = load_encoder(str(encoder), CLASSES, seed=0)
+    part, _ = parts(tokenizer)
+    lengths = part.texts.lengths
+    whole = loop._steps(LoopSettings(batch_tokens=900), part, 0)
+    halves = loop._steps(LoopSettings(batch_tokens=900, pass_tokens=200), part, 0)
+    assert [sorted(chain(*step)) for step in whole] == [sorted(chain(*step)) for step in halves]
+    assert max(max(lengths[row] for row in rows) * len(rows) for step in halves for rows in step) <= 200
+    assert max(map(len, halves)) > 1 == max(map(len, whole))
+
+
+@pytest.mark.parametrize("how", ["gradient checkpointing", "bf16"])
+def test_less_memory_or_precision_gives_the_same_gradient_or_nearly(encoder: Path, how: str) -> None:
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state()  # a process has one precision, as a rule
+    plain = Still.of(encoder)
+    AcceleratorState._reset_state()
+    other = Still.of(encoder, "bf16" if how == "bf16" else "no")
+    if how == "gradient checkpointing":
+        compute_twice(other.model)
+    near = 0.05 if how == "bf16" else 1e-6
+    losses = [still.step(still.part, [list(range(12))], 0, 1e-3) for still in (plain, other)]
+    assert losses[0] == pytest.approx(losses[1], abs=near)
+    pairs = zip(plain.model.parameters(), other.model.parameters(), strict=True)
+    assert all(torch.allclose(a.grad, b.grad, atol=near) for a, b in pairs if a.grad is not None)
+    AcceleratorState._reset_state()

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refusal_tui.classify.plan import MOST_ROWS, class_weights, plan, rate
+from refusal_tui.classify.plan import MOST_ROWS, class_weights, plan
+from refusal_tui.jobs.schedule import rate
 
 LENGTHS = st.lists(st.integers(1, 512), min_size=1, max_size=400)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,69 +14,18 @@ import pytest
 pytest.importorskip("torch")
 
 from refusal_tui.classify.classifier import Classifier, read_settings
-from refusal_tui.classify.evaluate import evaluate, read_predictions
+from refusal_tui.classify.evaluate import evaluate
 from refusal_tui.classify.folder import classifier_folder, classifiers
-from refusal_tui.classify.spec import TrainClassifierSpec
+from refusal_tui.classify.predictions import read_predictions
 from refusal_tui.errors import InputError
 from refusal_tui.jobs import worker
 from refusal_tui.jobs.spec import SpecError
 from refusal_tui.store.artifacts import list_artifacts, sha256_of
 from refusal_tui.store.browse import select_ids
-from refusal_tui.store.jobs import Job, JobState, create_job, get_job, requeue_job
-from refusal_tui.store.metrics import metric_steps
-from refusal_tui.store.workspace import Workspace, create_workspace
-from tests.classify.tiny import texts
-from tests.store.building import NewRow, add, judge, says
+from refusal_tui.store.jobs import Job, JobState, requeue_job
+from tests.classify.bench import ROWS, Bench, make_bench
+from tests.store.building import judge, says
 from tests.support.processes import run_worker_with
-
-ROWS = 240
-
-
-@dataclass(frozen=True)
-class Bench:
-    workspace: Workspace
-    encoder: Path
-
-    def start(self, **changes: Any) -> int:
-        """Checked and queued as `submit` does it, without a supervisor."""
-        settings = {
-            "name": "tiny", "encoder": str(self.encoder), "epochs": 6, "patience": 6, "learning_rate": 3e-3,
-            "batch_tokens": 500,
-            "max_tokens": 48, "device": "cpu", "save_every": 3, **changes,
-        }  # fmt: skip
-        spec = TrainClassifierSpec(**settings)
-        spec.check()
-        with closing(self.workspace.open()) as connection:
-            spec.check_in(connection)
-            return create_job(
-                connection, kind="train-classifier", title=spec.title(), lane="gpu", spec=spec.model_dump_json(),
-                spec_version=spec.VERSION, item_ids=select_ids(connection),
-            )  # fmt: skip
-
-    def run(self, **changes: Any) -> tuple[Job, Path]:
-        job_id = self.start(**changes)
-        worker.run_job(self.workspace, job_id)
-        return self.job(job_id), self.folder(job_id)
-
-    def job(self, job_id: int) -> Job:
-        with closing(self.workspace.open()) as connection:
-            return get_job(connection, job_id)
-
-    def folder(self, job_id: int) -> Path:
-        return self.workspace.artifacts / f"job-{job_id}"
-
-    def losses(self, job_id: int) -> dict[int, float]:
-        with closing(self.workspace.open()) as connection:
-            return metric_steps(connection, job_id, "train/loss")
-
-
-def make_bench(folder: Path, encoder: Path, rows: int = ROWS) -> Bench:
-    workspace = create_workspace(folder)
-    made = texts(rows)
-    with closing(workspace.open()) as connection:
-        ids = add(connection, *(NewRow(prompt, answer, f"m{n % 2}") for n, (prompt, answer, _) in enumerate(made)))
-        judge(connection, *(says(i, label, "human:ada") for i, (_, _, label) in zip(ids, made, strict=True)))
-    return Bench(workspace, encoder)
 
 
 @pytest.fixture
@@ -90,6 +39,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory, encoder: Path) -> tuple[Be
     job, folder = bench.run()
     assert job.state is JobState.DONE, job.note
     return bench, job, folder
+
+
+def bodies(connection: sqlite3.Connection) -> dict[int, tuple[str, str]]:
+    return {row[0]: (row[1], row[2]) for row in connection.execute(
+        "SELECT item.id, prompt.text, response FROM item JOIN prompt ON prompt.id = prompt_id "
+        "JOIN item_body ON item_id = item.id")}  # fmt: skip
 
 
 def test_it_learns_and_says_what_limits_the_figure(trained: tuple[Bench, Job, Path]) -> None:
@@ -115,13 +70,11 @@ def test_the_folder_is_an_ordinary_one_and_predicts_what_was_stored(trained: tup
     assert plain.config.id2label == {0: "none", 1: "hard", 2: "soft"}
     with closing(bench.workspace.open()) as connection:
         classifier = Classifier.load(classifier_folder(bench.workspace, connection, "tiny"), device="cpu")
-        bodies = {row[0]: (row[1], row[2]) for row in connection.execute(
-            "SELECT item.id, prompt.text, response FROM item JOIN prompt ON prompt.id = prompt_id "
-            "JOIN item_body ON item_id = item.id")}  # fmt: skip
+        texts = bodies(connection)
     stored = read_predictions(folder / "predictions.jsonl").rows
-    prompts, answers = zip(*(bodies[row.item_id] for row in stored), strict=True)
+    prompts, answers = zip(*(texts[row.item_id] for row in stored), strict=True)
     shares = classifier.probabilities(prompts, answers)
-    logits = np.array([row.logits for row in stored]) / classifier.settings.temperature
+    logits = np.array([row.logits for row in stored]) / classifier.settings.heads[0].temperature
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert np.allclose(shares, expected, atol=1e-5)
     assert classifier.probabilities([], []).shape == (0, 3)
@@ -155,7 +108,7 @@ def test_a_name_is_given_once(trained: tuple[Bench, Job, Path]) -> None:
 
 _DIE = """
 import os, signal
-from refusal_tui.classify import checkpoints
+from refusal_tui.jobs import checkpoints
 whole = checkpoints.save
 def save(folder, checkpoint, keep=()):
     path = whole(folder, checkpoint, keep)
@@ -195,8 +148,8 @@ def test_a_quick_run_takes_a_sample_through_the_whole_path(bench: Bench, tmp_pat
     job, folder = bench.run(quick=True, name="fast")
     assert job.state is JobState.DONE, job.note
     facts = json.loads((folder / "classifier" / "provenance.json").read_text())
-    assert 390 <= sum(facts["data"]["rows"].values()) <= 410
-    assert len(facts["training"]["epochs"]) == 2
+    assert 110 <= sum(facts["data"]["rows"].values()) <= 130
+    assert len(facts["training"]["epochs"]) == 1
     assert read_settings(folder / "classifier").name == "fast"
 
 
@@ -224,3 +177,43 @@ def test_an_encoder_with_damaged_weights_is_a_clear_end(bench: Bench, tmp_path: 
     job, _ = bench.run(encoder=str(broken))
     assert job.state is JobState.FAILED
     assert "cannot be loaded" in job.note and "Traceback" not in job.note
+
+
+def test_an_encoder_that_is_only_read_is_read_once_for_all_folds(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+
+    from refusal_tui.classify import embedded
+
+    passes: list[int] = []
+    read = embedded.predict
+
+    def counted(model: object, texts: Any, *rest: Any, **more: Any) -> Any:
+        passes.append(len(texts))
+        return read(model, texts, *rest, **more)
+
+    monkeypatch.setattr(embedded, "predict", counted)
+    job, folder = bench.run(name="head", method="embeddings", folds=2, explain=0)
+    assert job.state is JobState.DONE, job.note
+    assert passes[0] == ROWS and sum(passes[1:]) < ROWS * 2  # then the test rows in other forms
+    classifier = Classifier.load(folder / "classifier", device="cpu")
+    assert classifier.settings.kind == "embeddings"
+    row = read_predictions(folder / "predictions.jsonl").rows[0]
+    with closing(bench.workspace.open()) as connection:
+        prompt, response = bodies(connection)[row.item_id]
+    assert np.allclose(classifier.scorer.logits([prompt], [response])[0], row.logits, atol=1e-4)
+    assert len(bench.report(job.id).trials) == 3
+
+
+def test_one_encoder_with_two_heads_is_an_ordinary_classifier_of_all_classes(bench: Bench) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    job, folder = bench.run(name="two", head="refusal3,jailbreak_success", epochs=1, batch_tokens=0, explain=2)
+    assert job.state is JobState.DONE, job.note
+    plain = AutoModelForSequenceClassification.from_pretrained(folder / "classifier")
+    assert plain.config.id2label[4] == "jailbreak_success:yes"
+    second = read_predictions(folder / "predictions.jailbreak_success.jsonl")
+    assert second.classes == ("no", "yes") and all(len(row.logits) == 2 for row in second.rows)
+    run = bench.report(job.id)
+    assert run.facts["batch_tokens"] == run.facts["pass_tokens"] >= 48
+    assert run.final is not None and run.final.steps[-1].rows_per_second and run.final.steps[-1].memory
+    assert [found["method"] for found in run.explanations] == ["occlusion"] * min(2, len(run.explanations))

@@ -35,6 +35,13 @@ def test_head_d_alone_gives_head_d_alone() -> None:
     assert derive(says(**answers)) == [Label("prompt_harmful", "yes"), Label("response_refusal", "no")]
 
 
+def test_whether_an_attack_got_through_is_a_label_as_it_was_said() -> None:
+    """A classifier of that head, or a judge that is asked; what atoms say of it then gives way."""
+    assert derive(says(jailbreak_success=Answer(True, 0.8))) == [Label("jailbreak_success", "yes", 0.8)]
+    assert values(verdict(refusal()))["jailbreak_success"] == "no"
+    assert values(verdict(refusal(), jailbreak_success=Answer(True)))["jailbreak_success"] == "yes"
+
+
 def test_a_plain_refusal_gives_every_label_that_follows() -> None:
     assert values(verdict(refusal())) == {
         "prompt_harmful": "yes",
