@@ -65,12 +65,12 @@ def dataset_card(info: dict[str, Any], data: str) -> str:
     """`README.md`: a dataset card in the form that the Hugging Face Hub reads. `data` is the file or folder of rows."""
     lines = [
         "---",
-        "pretty_name: " + _yaml(f"refusal_tui export of {info['selection'] or 'a whole workspace'}"),
+        "pretty_name: " + as_yaml(f"refusal_tui export of {info['selection'] or 'a whole workspace'}"),
         "task_categories: [text-classification]",
         "tags: [refusal, refusal-tui]",
         # Of several sources the strictest terms hold, and no Hub identifier says that.
         "license: other",
-        "license_name: " + _yaml("; ".join(info["licences"])),
+        "license_name: " + as_yaml("; ".join(info["licences"])),
         "configs:",
         f"- {{config_name: default, data_files: {'data/*.arrow' if info['format'] == 'hf' else data}}}",
         "---",
@@ -78,7 +78,8 @@ def dataset_card(info: dict[str, Any], data: str) -> str:
         "# Refusal dataset",
         "",
         f"{info['total_items']:,} rows, {info['with_response']:,} with a response. Written by refusal_tui "
-        f"{info['refusal_tui']} on {info['timestamp']} from the selection {_code(info['selection'] or '(all rows)')}.",
+        f"{info['refusal_tui']} on {info['timestamp']} from the selection "
+        f"{as_code(info['selection'] or '(all rows)')}.",
         "",
         "## Labels",
         "",
@@ -89,49 +90,49 @@ def dataset_card(info: dict[str, Any], data: str) -> str:
         "",
         "| label | counts |",
         "|---|---|",
-        f"| refusal3 | {_counts(info['refusal3'])} |",
-        *(f"| {_cell(name)} | {_counts(values)} |" for name, values in info["labels"].items()),
+        f"| refusal3 | {counts_text(info['refusal3'])} |",
+        *(f"| {as_cell(name)} | {counts_text(values)} |" for name, values in info["labels"].items()),
         "",
         "## Sources and licences",
         "",
         "| dataset | rows | source | revision | sha256 | licence | redistribution |",
         "|---|---|---|---|---|---|---|",
         *(
-            f"| {_cell(s['name'])} | {s['rows']:,} | {_cell(s['source'])} | {_cell(s['revision'])} "
-            f"| {_cell((s['sha256'] or '')[:16])} | {_cell(s['licence'])} | {_cell(s['redistribution'])} |"
+            f"| {as_cell(s['name'])} | {s['rows']:,} | {as_cell(s['source'])} | {as_cell(s['revision'])} "
+            f"| {as_cell((s['sha256'] or '')[:16])} | {as_cell(s['licence'])} | {as_cell(s['redistribution'])} |"
             for s in info["sources"]
         ),
     ]
     closed = [s["name"] for s in info["sources"] if s["redistribution"] in ("none", "labels-only")]
     if closed:
-        names = ", ".join(_cell(name) for name in closed)
+        names = ", ".join(as_cell(name) for name in closed)
         lines += ["", f"**Do not pass this on as it is:** the terms of {names} do not allow it."]
     held_out = [s["name"] for s in info["sources"] if s["eval_only"]]
     if held_out:
-        lines += ["", f"**Evaluation only, never train on:** {', '.join(_cell(name) for name in held_out)}."]
+        lines += ["", f"**Evaluation only, never train on:** {', '.join(as_cell(name) for name in held_out)}."]
     # A key is unique in its dataset only.
     apart = " --option keys=dataset" if len(info["sources"]) > 1 else ""
     lines += ["", f"Read it again with `refusal-tui import FOLDER --as workbench{apart}`.", ""]
     return "\n".join(lines)
 
 
-def _counts(values: dict[str, int]) -> str:
-    return ", ".join(f"{_cell(name)} {count:,}" for name, count in sorted(values.items(), key=lambda x: -x[1]))
+def counts_text(values: dict[str, int]) -> str:
+    return ", ".join(f"{as_cell(name)} {count:,}" for name, count in sorted(values.items(), key=lambda x: -x[1]))
 
 
-def _cell(value: object) -> str:
+def as_cell(value: object) -> str:
     """Text of a dataset as one cell of a Markdown table: no markup, no HTML."""
     text = safe_text(str(value or ""), newlines=False)
     return re.sub(r"([\\`*_\[\]<>|&])", r"\\\1", text)
 
 
-def _code(text: str) -> str:
+def as_code(text: str) -> str:
     """`text` as code, whatever backticks it holds."""
     text = safe_text(text, newlines=False)
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
 
 
-def _yaml(text: str) -> str:
+def as_yaml(text: str) -> str:
     """A double-quoted YAML string."""
     return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text) + '"'

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from refusal_tui.ingest.adapters.base import Adapter
-from refusal_tui.ingest.registry import all_adapters
+from refusal_tui.ingest.registry import ADAPTERS, all_adapters, get_adapter
+
+# Gated forms of data that is open elsewhere, and read by the same adapter.
+_GATED_FORMS = ("hf:allenai/xstest-response",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,11 @@ def catalogue() -> list[CatalogueEntry]:
         for adapter in all_adapters()
     ]  # fmt: skip
     return sorted(entries, key=lambda entry: (entry.source is None, entry.name))
+
+
+def is_gated(adapter: str, source: str) -> bool:
+    """Whether the owners of a source want their terms accepted by everybody who reads it."""
+    return (adapter in ADAPTERS and get_adapter(adapter).gated) or source.startswith(_GATED_FORMS)
 
 
 def _source(adapter: Adapter) -> str | None:

@@ -86,7 +86,7 @@ class ImportJob:
             adapter_version=plan.adapter.version,
             source="standard input" if is_spooled(source, context.workspace.artifacts) else source,
             revision=plan.revision,
-            sha256=None if source.startswith("hf:") else _sha256(Path(source)),
+            sha256=None if source.startswith("hf:") else source_sha256(Path(source)),
             split=self._spec.split,
             licence=plan.licence,
             redistribution=plan.redistribution,
@@ -268,7 +268,7 @@ def _verdicts(items: Sequence[tuple[str, SourceItem]], ids: Sequence[ItemId | No
     ]
 
 
-def _sha256(path: Path) -> str:
+def source_sha256(path: Path) -> str:
     """Of the file, or of the names and checksums of a folder's data files."""
     if path.is_file():
         return sha256_of(path)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from refusal_tui.ingest.adapters.base import Adapter
+from refusal_tui.ingest.catalog import is_gated
 from refusal_tui.ingest.items import SourceItem
 
 _STRICTEST_FIRST = ("none", "labels-only", "full")
@@ -29,7 +30,7 @@ def terms_of(source: str, adapter: Adapter, preview: Sequence[SourceItem]) -> Te
         info = _dataset_info(source)
         sources = [entry for entry in info.get("sources", ()) if isinstance(entry, dict)] if info else []
         if sources:
-            allowed = {entry.get("redistribution") for entry in sources}
+            allowed = {"none" if _gated(entry) else entry.get("redistribution") for entry in sources}
             return Terms(
                 "; ".join(sorted({str(entry.get("licence") or "not stated") for entry in sources})),
                 next((mode for mode in _STRICTEST_FIRST if mode in allowed), "labels-only"),
@@ -40,6 +41,11 @@ def terms_of(source: str, adapter: Adapter, preview: Sequence[SourceItem]) -> Te
             return Terms("; ".join(said), adapter.redistribution, adapter.eval_only)
     held_out = preview[0].split in adapter.eval_only_splits
     return Terms(adapter.licence, adapter.redistribution, adapter.eval_only or held_out)
+
+
+def _gated(entry: dict[str, Any]) -> bool:
+    """What was gated stays so: nobody reads it in a copy of ours without having accepted its terms."""
+    return bool(entry.get("gated")) or is_gated(str(entry.get("adapter")), str(entry.get("source")))
 
 
 def _dataset_info(source: str) -> dict[str, Any] | None:

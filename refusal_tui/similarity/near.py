@@ -59,7 +59,7 @@ class Sketcher:
 
     def __init__(self) -> None:
         self._parts: list[Shingles] = []
-        self._bands: list[NDArray[np.uint64]] = [np.zeros((0, BANDS), np.uint64)]
+        self._bands: list[NDArray[np.uint64]] = []
 
     def add(self, texts: Sequence[str]) -> None:
         from rensa import RMinHash
@@ -77,8 +77,10 @@ class Sketcher:
         self._bands.append(keys)
 
     def done(self) -> Sketches:
-        """The sketches of all texts, in the order in which they came."""
-        return Sketches(joined(self._parts), np.concatenate(self._bands))
+        """The sketches of all texts, in the order in which they came. The sketcher is empty afterwards."""
+        bands = np.concatenate([np.zeros((0, BANDS), np.uint64), *self._bands])
+        self._bands.clear()
+        return Sketches(joined(self._parts), bands)
 
 
 def sketch(batches: Iterable[Sequence[str]]) -> Sketches:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 SHINGLE_WORDS = 3
 _NO_BLANKS = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_NO_BLANKS}]|[^\W{_NO_BLANKS}]+")
+_ASCII = {code: chr(code).lower() if re.match(r"\w", chr(code)) else " " for code in range(128)}
 _MOST_WORDS = 20_000  # of one text: a megabyte of one response must not stand for the whole data set
 _KNOWN_WORDS = 500_000
 _ODD = [np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9)]
@@ -57,8 +58,9 @@ def words(text: str) -> list[str]:
     >>> words("The Frindle's RITUAL — 風呂")
     ['the', 'frindle', 's', 'ritual', '風', '呂']
     """
-    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    return _WORD.findall(plain.casefold())[:_MOST_WORDS]
+    if text.isascii():  # the same words, five times faster
+        return text.translate(_ASCII).split()[:_MOST_WORDS]
+    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())[:_MOST_WORDS]
 
 
 def shingles_of(texts: Sequence[str]) -> Shingles:
@@ -84,19 +86,24 @@ def shingles_of(texts: Sequence[str]) -> Shingles:
     begins = np.ones(len(flat), bool)
     for place in range(1, SHINGLE_WORDS):
         begins[ends[lengths > 0] - place] = False
-    keys = np.unique(owner[begins] << np.uint64(32) | mixed[begins] >> np.uint64(32))
+    keys = owner[begins] << np.uint64(32) | mixed[begins] >> np.uint64(32)
+    keys.sort()  # np.unique would hash them, which takes ten times as long
+    keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])]
     counts = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=len(texts))
     return Shingles((keys & np.uint64(0xFFFFFFFF)).astype(np.uint32), np.concatenate([[0], np.cumsum(counts)]))
 
 
-def joined(parts: Sequence[Shingles]) -> Shingles:
-    """The texts of all parts, in order."""
+def joined(parts: list[Shingles]) -> Shingles:
+    """The texts of all parts, in order. Empties the list: a million texts need not be in memory twice."""
+    values = np.empty(sum(len(part.values) for part in parts), np.uint32)
     starts = [np.zeros(1, np.int64)]
     offset = 0
-    for part in parts:
+    parts.reverse()
+    while parts:
+        part = parts.pop()
         starts.append(part.starts[1:] + offset)
+        values[offset : offset + len(part.values)] = part.values
         offset += len(part.values)
-    values = np.concatenate([part.values for part in parts]) if parts else np.zeros(0, np.uint32)
     return Shingles(values, np.concatenate(starts))
 
 

@@ -7,6 +7,8 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from refusal_tui.similarity.near import near_duplicates, nearest, sketch
 from refusal_tui.similarity.shingles import jaccard, joined, shingles_of, words
@@ -145,3 +147,9 @@ def test_two_requests_in_the_same_wrapper_stay_two() -> None:
 @pytest.mark.parametrize("text", ["You are a zibbet.", "Thank you.", "", "Please", "What is it?", "x" * 50_000])
 def test_a_text_that_is_nothing_but_a_wrapper_stays_as_it_is(text: str) -> None:
     assert unwrapped(text) == text
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=60))
+def test_words_of_ascii_are_those_of_a_text_with_other_letters(text: str) -> None:
+    """Two ways to the same words: the first one is for ASCII alone."""
+    assert [*words(text), "é"] == words(f"{text} é")

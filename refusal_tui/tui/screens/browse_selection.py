@@ -26,7 +26,8 @@ class SelectionScreen(WorkScreen):
         Binding("space", "mark", "mark", tooltip="Mark the row", id="browse.mark"),
         Binding("s", "save", "save", tooltip="Save the selection", id="browse.save"),
         Binding("J", "job", "job", tooltip="Start a job on the selection", id="browse.job"),
-        Binding("e,E", "export", "export", tooltip="Export the selection", id="browse.export"),
+        Binding("e", "export('export')", "export", tooltip="Export the selection", id="browse.export"),
+        Binding("E", "export('export-final')", "Export a final dataset", show=False, id="browse.final"),
         Binding("R", "review", "Label the selection by hand: a new review queue", show=False, id="browse.review"),
         Binding("v", "range", "Mark a range: begin, end", show=False, id="browse.range"),
         Binding("asterisk", "mark_all", "Mark all rows of the filter", show=False, id="browse.mark_all"),
@@ -87,8 +88,8 @@ class SelectionScreen(WorkScreen):
     def action_review(self) -> None:
         self.work.push("review_new", selection=self.state.selection())
 
-    def action_export(self) -> None:
-        self.work.push("new_job", selection=self.state.selection(), kind="export")
+    def action_export(self, kind: str) -> None:
+        self.work.push("new_job", selection=self.state.selection(), kind=kind)
 
     def action_copy_response(self) -> None:
         self._copy("response")
