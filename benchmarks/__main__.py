@@ -1,6 +1,6 @@
 """Measure and print the tables of docs/benchmarks.md.
 
-    python -m benchmarks                     everything but llm, llm-memory, direction (ten minutes on two cores)
+    python -m benchmarks                     all but those that take long (ten minutes on two cores)
     python -m benchmarks startup wire        some of it
     python -m benchmarks llm llm-memory      jobs that ask language models (about an hour); BENCH_PEERS=1 measures other
                                              tools beside them, in environments of their own
@@ -29,11 +29,29 @@ BENCHMARKS = {
     "engine": ("benchmarks.engine", "Job engine"),
     "wire": ("benchmarks.wire", "Bytes on the wire"),
     "review": ("benchmarks.review", "Labelling by hand"),
+    "final-export": ("benchmarks.final_export", "Final dataset"),
+    "audit": ("benchmarks.audit", "Audit"),
     "direction": ("benchmarks.direction", "Refusal directions"),
+    "direction-gpu": ("benchmarks.direction_gpu", "Refusal directions on a GPU"),
+    "classify": ("benchmarks.classify", "Training and evaluation of classifiers"),
+    "classify-gpu": ("benchmarks.classify_gpu", "Training and evaluation of classifiers on a GPU"),
+    "judges": ("benchmarks.judges", "Offline judges"),
+    "finetune": ("benchmarks.finetune", "Fine-tuning"),
     "llm": ("benchmarks.llm", "Language-model jobs"),
     "llm-memory": ("benchmarks.llm_memory", "Memory of language-model jobs"),
 }
-ASKED_FOR = {"llm", "llm-memory", "direction"}  # too long to be part of everything
+# Too long to be part of everything.
+ASKED_FOR = {
+    "audit",
+    "final-export",
+    "llm",
+    "llm-memory",
+    "direction",
+    "direction-gpu",
+    "finetune",
+    "classify",
+    "classify-gpu",
+}
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 
 
@@ -42,7 +60,10 @@ def main() -> None:
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)} (default: all but llm and direction)"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"one of {', '.join(BENCHMARKS)} (default: all but those that take long)",
     )
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")

@@ -144,7 +144,8 @@ def _search(size: Size, work: Work, rule: Rule, *, fill: bool = True) -> Found:
     for _ in search.fill(late_layers=False) if fill else ():
         pass
     return Found(
-        search, scorer, found, prepared, lazy, watch.read(), (lazy_passes, passes.count), (lazy_flops, passes.flops), pick
+        search, scorer, found, prepared, lazy, watch.read(), (lazy_passes, passes.count), (lazy_flops, passes.flops),
+        pick,
     )  # fmt: skip
 
 
@@ -228,12 +229,12 @@ def _work(size: Size, device: str, dtype: torch.dtype) -> Work:
 
 
 def _products_per_second(size: Size, model: Any) -> float:
-    """The rate of matrix products shaped as those of a block, the best of five tries."""
+    """The rate of matrix products shaped as those of a block, the best of many short tries: the machine may be busy."""
     one = torch.randn(1024, size.width, device=model.device, dtype=model.dtype)
     other = torch.randn(size.width, 4 * size.width, device=model.device, dtype=model.dtype)
-    times = 50 if model.device.type == "cpu" else 500
+    times = 10 if model.device.type == "cpu" else 500
     best = float("inf")
-    for _ in range(5):
+    for _ in range(25):
         watch = Watch()
         for _ in range(times):
             torch.mm(one, other)

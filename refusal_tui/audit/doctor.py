@@ -14,11 +14,12 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from refusal_tui.audit.measures import cramers_v, crosstab
 from refusal_tui.audit.report import Finding, Level, Statistic
 from refusal_tui.audit.table import Codes, Table
 from refusal_tui.labels.derive import REFUSAL3
+from refusal_tui.stats.association import cramers_v, crosstab
 from refusal_tui.stats.intervals import wilson
+from refusal_tui.store.query import quoted
 
 ASSOCIATION_ALARM, ASSOCIATION_WARNING = 0.6, 0.35
 SURE = 0.001  # p-value that an alarm needs
@@ -215,9 +216,10 @@ def split_leaks(table: Table, cluster_of: NDArray[np.int64]) -> Finding | None:
         f"{int(leaked.sum()):,} of {int(held.sum()):,} rows held out for testing ask what a training row asks, too.",
         Statistic("share of held-out rows that leak", share.value, share.low, share.high),
         rows=int(leaked.sum()),
-        item_ids=table.ids_where(leaked),
-        advice="Split by cluster, or leave these rows out of the training split.",
-        command="refusal-tui export --out DIR -- -{filter}",
+        item_ids=(ids := table.ids_where(leaked, len(table))),
+        advice="Split by cluster, or leave these rows out.",
+        command="refusal-tui audit drop {job} {name}",
+        surplus=ids,
     )
 
 
@@ -244,11 +246,6 @@ def _of_sources(source: Codes, label: Codes) -> NDArray[np.int64]:
     counts = crosstab(source.codes, label.codes, len(source.names), max(1, len(label.names)))
     kept: NDArray[np.int64] = counts[counts.sum(axis=1) >= LEAST_ROWS]
     return kept
-
-
-def quoted(name: str) -> str:
-    """A name as a value in the language of filters."""
-    return name if name and all(c.isalnum() or c in "._-/" for c in name) else '"' + name.replace('"', '""') + '"'
 
 
 def _listed(names: list[str]) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refusal_tui.audit.measures import crosstab, entropy_bits, jensen_shannon
 from refusal_tui.audit.table import Codes, HeadColumn, Table
 from refusal_tui.labels.derive import REFUSAL3
 from refusal_tui.labels.taxonomy import HEAD_A, HEAD_C_A, HEAD_C_B, HEADS, NOTHING, Outcome, split_labels
+from refusal_tui.stats.association import crosstab, entropy_bits, jensen_shannon
 
 BINS = 10
 _LISTED = 60  # of many names, the most frequent ones are listed

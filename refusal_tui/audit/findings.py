@@ -13,81 +13,112 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refusal_tui.audit.report import MOST_ROWS, Finding, Level, Statistic
+from refusal_tui.audit.report import Finding, Level, Statistic, counted
 from refusal_tui.audit.scan import FoundPii, Scan
 from refusal_tui.audit.table import Table
-from refusal_tui.audit.toxicity import CALIBRATION
 from refusal_tui.labels.invariants import FACTS, violations
 from refusal_tui.stats.intervals import wilson
+from refusal_tui.store.id_ranges import id_ranges
+from refusal_tui.store.query import quoted
 
 _CONSTANT_ROWS = 50
 _THIN_SOURCE = "rows of "
+_LISTED = 10  # clusters
+_HARMFUL = "harmful=60,borderline=20,harmless=20"
 
 
 def duplicates(table: Table, scan: Scan) -> tuple[dict[str, Any], list[Finding]]:
     """Clusters of prompts and of responses, and rows that repeat an earlier one word for word."""
     cluster_of = scan.cluster_of(table)
-    sizes = np.bincount(cluster_of, minlength=len(scan.prompts))
-    near = np.flatnonzero(scan.prompt_clusters.root != np.arange(len(scan.prompts)))
-    merged = np.isin(cluster_of, scan.prompt_clusters.root[near])
-    refusals = _response_clusters(table, scan)
+    near = scan.prompt_clusters.root != np.arange(len(scan.prompts))
+    several = np.unique(scan.prompt_clusters.root[near])
+    merged, later = np.isin(cluster_of, several), near[np.searchsorted(scan.prompts, table.prompt)]
     section = {
         "rows": len(table),
         "repeated_rows": int(scan.repeats.sum()),
         "distinct_prompts": len(scan.prompts),
-        "prompt_clusters": int((np.bincount(scan.prompt_clusters.root) > 1).sum()),
-        "near_duplicate_prompts": len(near),
-        "largest_prompt_clusters": [
-            {"rows": int(sizes[root]), "item_id": int(table.ids[np.flatnonzero(cluster_of == root)[0]])}
-            for root in np.argsort(-sizes, kind="stable")[:10].tolist()
-            if sizes[root] > 1
-        ],
-        "response_clusters": refusals,
+        "prompt_clusters": len(several),
+        "near_duplicate_prompts": int(near.sum()),
+        "largest_prompt_clusters": _prompt_clusters(table, scan, cluster_of, later),
+        "response_clusters": _response_clusters(table, scan),
     }
     found = []
     if scan.repeats.any():
+        repeats = table.ids_where(scan.repeats, len(table))
         found.append(
             Finding(
                 "repeated-rows",
                 Level.WARNING,
-                f"{int(scan.repeats.sum()):,} rows repeat the prompt and the response of an earlier row.",
+                counted(len(repeats), "row repeats", "rows repeat") + " the prompt and the response of an earlier row.",
                 Statistic("share of repeated rows", float(scan.repeats.mean())),
-                rows=int(scan.repeats.sum()),
-                item_ids=table.ids_where(scan.repeats),
+                rows=len(repeats),
+                item_ids=repeats,
                 advice="Leave the repeats out; the first row of each stays.",
-                command="refusal-tui export --out DIR -- -{filter}",
+                command="refusal-tui audit drop {job} {name}",
+                surplus=repeats,
             )
         )
-    if len(near):
+    if near.any():
         found.append(
             Finding(
                 "near-duplicate-prompts",
                 Level.NOTE,
-                f"{len(near):,} prompts say nearly the same as another (wrappers taken off): "
-                f"{section['prompt_clusters']:,} clusters.",
-                Statistic("share of near-duplicate prompts", len(near) / max(1, len(scan.prompts))),
+                counted(int(near.sum()), "prompt says", "prompts say")
+                + " nearly the same as an earlier one (wrappers taken off): "
+                + counted(len(several), "cluster.", "clusters."),
+                Statistic("share of near-duplicate prompts", float(near.mean())),
                 rows=int(merged.sum()),
-                item_ids=table.ids_where(merged),
-                advice="Keep each cluster on one side of a split; drop what adds nothing.",
+                item_ids=table.ids_where(merged, len(table)),
+                advice="Keep each cluster on one side of a split, or leave out the rows of its later prompts.",
+                command="refusal-tui audit drop {job} {name}",
+                surplus=table.ids_where(later, len(table)),
             )
         )
     return section, found
+
+
+def _prompt_clusters(
+    table: Table, scan: Scan, cluster_of: NDArray[np.int64], later: NDArray[np.bool_]
+) -> list[dict[str, Any]]:
+    """The clusters of most prompts; `later` are the rows whose prompt is not the first of its cluster."""
+    prompts = np.bincount(scan.prompt_clusters.root, minlength=len(scan.prompts))
+    found = []
+    for root in np.argsort(-prompts, kind="stable")[:_LISTED].tolist():
+        if prompts[root] > 1:
+            rows = cluster_of == root
+            first = int(table.ids[np.flatnonzero(rows)[0]])
+            found.append(
+                {
+                    "name": f"cluster-{first}",
+                    "item_id": first,
+                    "prompts": int(prompts[root]),
+                    "rows": int(rows.sum()),
+                    "item_ids": id_ranges(table.ids_where(rows)),
+                    "later": id_ranges(table.ids_where(rows & later)),
+                }
+            )
+    return found
 
 
 def _response_clusters(table: Table, scan: Scan) -> list[dict[str, Any]]:
     """The largest clusters of responses. Refusals are alike by nature, so this is reported and nothing is dropped."""
     root = scan.response_clusters.root
     sizes = np.bincount(root, minlength=len(table))
-    label = table.label().values()
-    return [
-        {
-            "rows": int(sizes[one]),
-            "item_id": int(table.ids[one]),
-            "labels": dict(Counter(label[place] or "unlabelled" for place in np.flatnonzero(root == one).tolist())),
-        }
-        for one in np.argsort(-sizes, kind="stable")[:10].tolist()
-        if sizes[one] > 1
-    ]
+    label = table.label()
+    found = []
+    for one in np.argsort(-sizes, kind="stable")[:_LISTED].tolist():
+        if sizes[one] > 1:
+            rows = root == one
+            names = [label.names[code] if code >= 0 else "unlabelled" for code in label.codes[rows].tolist()]
+            found.append(
+                {
+                    "rows": int(sizes[one]),
+                    "item_id": int(table.ids[one]),
+                    "labels": dict(Counter(names)),
+                    "item_ids": id_ranges(table.ids_where(rows)),
+                }
+            )
+    return found
 
 
 def between_sources(table: Table, cluster_of: NDArray[np.int64]) -> list[dict[str, Any]]:
@@ -102,6 +133,30 @@ def between_sources(table: Table, cluster_of: NDArray[np.int64]) -> list[dict[st
     return sorted(found, key=lambda entry: -entry["rows"])[:100]
 
 
+def shared_prompts(table: Table, cluster_of: NDArray[np.int64], pairs: Sequence[Mapping[str, Any]]) -> Finding | None:
+    """Rows of one data set that ask what another one asks; `pairs` are those of `between_sources`."""
+    if not pairs:
+        return None
+    known, code = np.unique(cluster_of, return_inverse=True)
+    first = np.full(len(known), -1, np.int32)
+    first[code] = table.source.codes
+    mixed = np.zeros(len(known), bool)
+    mixed[code[first[code] != table.source.codes]] = True
+    rows, most = mixed[code], pairs[0]
+    return Finding(
+        "shared-prompts",
+        Level.NOTE,
+        counted(int(rows.sum()), "row asks", "rows ask")
+        + f" what a row of another data set asks: {most['rows']:,} of {most['of']} "
+        f"({most['share']:.0%}) are in {most['among']}, too"
+        + (f"; {len(pairs) - 1} more pairs." if len(pairs) > 1 else "."),
+        Statistic("share of rows with a prompt of several data sets", float(rows.mean())),
+        rows=int(rows.sum()),
+        item_ids=table.ids_where(rows),
+        advice="Do not train on one of them and test on the other; audit with --against to name the test set.",
+    )
+
+
 def contamination(
     table: Table, best: NDArray[np.int64], similarity: NDArray[np.float64], prompts: NDArray[np.int64], against: str
 ) -> tuple[dict[str, Any], Finding | None]:
@@ -114,12 +169,14 @@ def contamination(
     return section, Finding(
         "contamination",
         Level.ALARM,
-        f"{int(hit.sum()):,} rows ask what a row of {against} asks ({section['exact']:,} of them word for word).",
+        f"{counted(int(hit.sum()), 'row asks', 'rows ask')} what a row of {against} asks "
+        f"({section['exact']:,} word for word).",
         Statistic("share of contaminated rows", float(hit.mean())),
         rows=int(hit.sum()),
-        item_ids=table.ids_where(hit),
+        item_ids=(ids := table.ids_where(hit, len(table))),
         advice="Leave these rows out of the training set.",
-        command="refusal-tui export --out DIR -- -{filter}",
+        command="refusal-tui audit drop {job} {name}",
+        surplus=ids,
     )
 
 
@@ -142,32 +199,13 @@ def personal_data(
     return section, Finding(
         "personal-data",
         Level.WARNING,
-        f"{len(rows):,} rows hold what looks like personal data ({kinds}).",
+        counted(len(rows), "row holds", "rows hold") + f" what looks like personal data ({kinds}).",
         Statistic("share of rows with personal data", share.value, share.low, share.high),
         rows=len(rows),
-        item_ids=tuple(rows[:MOST_ROWS]),
+        item_ids=tuple(rows),
         advice="Look at them; leave them out, or replace the values before the data is shared.",
-        command="refusal-tui export --out DIR -- -{filter}",
-    )
-
-
-def toxicity(table: Table, toxic: NDArray[np.bool_]) -> tuple[dict[str, Any], Finding | None]:
-    """Responses with an insult or a threat of the list, in all and by source."""
-    by_source = {
-        name: int((toxic & (table.source.codes == code)).sum()) for code, name in enumerate(table.source.names)
-    }
-    section = {"calibration": CALIBRATION, "responses": int(toxic.sum()), "by_source": by_source}
-    if not toxic.any():
-        return section, None
-    return section, Finding(
-        "insults",
-        Level.NOTE,
-        f"{int(toxic.sum()):,} responses hold an insult or a threat of a word list ({CALIBRATION}).",
-        Statistic("share of responses with such words", float(toxic.mean())),
-        rows=int(toxic.sum()),
-        item_ids=table.ids_where(toxic),
-        advice="Let a model that judges harm look at them.",
-        command="refusal-tui run label {filter} --judge wildguard --endpoint NAME",
+        command="refusal-tui audit drop {job} {name}",
+        surplus=tuple(rows),
     )
 
 
@@ -221,7 +259,7 @@ def broken_invariants(table: Table) -> tuple[dict[str, int], Finding | None]:
     return dict(counts), Finding(
         "invariants",
         Level.WARNING,
-        f"The labels of {int(mask.sum()):,} rows contradict each other ({', '.join(counts)}).",
+        f"The labels of {counted(int(mask.sum()), 'row', 'rows')} contradict each other ({', '.join(counts)}).",
         Statistic("share of rows with a contradiction", float(mask.mean())),
         rows=int(mask.sum()),
         item_ids=table.ids_where(mask),
@@ -231,29 +269,33 @@ def broken_invariants(table: Table) -> tuple[dict[str, int], Finding | None]:
 
 
 def thin_coverage(coverage: Mapping[str, Any]) -> Iterator[Finding]:
-    """Targets of the taxonomy that are missed, with what would add such rows."""
-    for target in coverage["targets"]:
-        if target["met"] is not False:
+    """Targets of the taxonomy that are missed, with what would add such rows; small sources as one finding."""
+    missed = [target for target in coverage["targets"] if target["met"] is False]
+    small = [target for target in missed if target["name"].startswith(_THIN_SOURCE)]
+    for target in missed:
+        if target in small:
             continue
-        name, value = target["name"], target["value"]
-        is_source = name.startswith(_THIN_SOURCE)
-        wanted = f"at least {target['least']:g}" + (
-            "" if target["most"] is None else f" and at most {target['most']:g}"
-        )
-        many = target["most"] is not None and value > target["most"]
+        name, value, most = target["name"], target["value"], target["most"]
+        many = most is not None and value > most
+        wanted = f"at least {target['least']:g}" + ("" if most is None else f" and at most {most:g}")
+        kinds = "harmless=80,borderline=20" if name == "REFUSAL.OVER" or many else _HARMFUL
         yield Finding(
             "coverage",
             Level.NOTE,
             f"{name}: {value:g}, wanted {wanted}.",
             Statistic(name, float(value)),
             advice="Import or generate more of it." if not many else "Add answered rows, or leave some refusals out.",
-            command=""
-            if is_source
-            else "refusal-tui run prompts --name more --endpoint NAME --kinds "
-            + (
-                "harmless=80,borderline=20"
-                if name == "REFUSAL.OVER" or many
-                else "harmful=60,borderline=20,harmless=20"
-            )
-            + " --categories CATEGORY",
+            command=f"refusal-tui run prompts --name more --endpoint NAME --kinds {kinds} --categories CATEGORY",
+        )
+    if small:
+        names = [target["name"].removeprefix(_THIN_SOURCE) for target in small]
+        shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        yield Finding(
+            "small-sources",
+            Level.NOTE,
+            f"{counted(len(small), 'data set has', 'data sets have')} fewer than {small[0]['least']:g} rows: {shown}.",
+            Statistic("data sets with few rows", float(len(small))),
+            rows=int(sum(target["value"] for target in small)),
+            filter=f"dataset:{','.join(map(quoted, names))}",
+            advice="Say nothing about them on their own, or import more of them.",
         )

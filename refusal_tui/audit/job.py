@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from refusal_tui import __version__
 from refusal_tui.audit import doctor, figures, findings
 from refusal_tui.audit.agree import agreement
-from refusal_tui.audit.measures import cramers_v, crosstab
+from refusal_tui.audit.languages import languages, spoken_rows
 from refusal_tui.audit.page import page
+from refusal_tui.audit.queue import queue_of_sample
 from refusal_tui.audit.report import (
     ARTIFACT,
     PAGE,
@@ -28,7 +32,6 @@ from refusal_tui.audit.report import (
     Level,
     NotRun,
     Report,
-    id_ranges,
     report_json,
 )
 from refusal_tui.audit.samples import review_samples
@@ -36,13 +39,20 @@ from refusal_tui.audit.sampling import LEAST, MOST, draw, strata_of
 from refusal_tui.audit.scan import Scan, scan, sketch_prompts
 from refusal_tui.audit.spec import AuditSpec
 from refusal_tui.audit.table import Codes, Table, load_table
+from refusal_tui.audit.toxicity import HEAD as HARM
+from refusal_tui.audit.toxicity import toxicity
 from refusal_tui.errors import InputError
 from refusal_tui.jobs.compute import ComputeContext, write_atomically
 from refusal_tui.pii.find import find_pii
 from refusal_tui.pii.spans import PiiSpan
 from refusal_tui.similarity.near import nearest
+from refusal_tui.stats.association import cramers_v, crosstab
+from refusal_tui.store.artifacts import list_artifacts
 from refusal_tui.store.browse import select_ids
+from refusal_tui.store.datasets import list_datasets
+from refusal_tui.store.id_ranges import id_filter
 from refusal_tui.store.query import save_selection
+from refusal_tui.store.settings import constitution_in_force
 
 SPANS = "pii_spans.jsonl"
 MOST_PROBED = 20_000
@@ -67,24 +77,29 @@ class AuditJob:
         sampled = _probed(table, self._spec.seed)
         scanned = scan(
             context.connection, table, similarity=self._spec.similarity, find=find, sampled=sampled,
+            spoken=spoken_rows(table, self._spec.seed),
             watch=lambda step, done, total: context.report(done, total, step),
         )  # fmt: skip
         context.report(len(table), len(table), "checking labels", now=True)
         report, judge, people = self._report(context, table, scanned)
-        report = replace(report, findings=_with_filters(report.findings, context.job.id))
+        report = replace(report, findings=_with_filters(report.findings, context.job.id), made_with=_made_with(context))
         context.report(len(table), len(table), "writing", now=True)
         drawn = draw(strata_of(table, judge, people), _sample_size(len(table), self._spec.sample_rate), self._spec.seed)
         report.sections["review_samples"] = {
             "rows": len(drawn),
+            "population": int((table.response_chars >= 0).sum()),
             "file": SAMPLES,
             "seed": self._spec.seed,
             "filter": f"@audit-{context.job.id}-sample",
-            "command": f"refusal-tui review new @audit-{context.job.id}-sample --aims none --random-share 1 "
-            f"--size {len(drawn)}",
+            "command": f"refusal-tui audit review {context.job.id}",
+            "queue": self._spec.review,
         }
         samples = review_samples(context.connection, table, drawn, find)
         self._write(context, report, samples, scanned)
-        _save_selections(context, report, [int(table.ids[one.place]) for one in drawn])
+        with context.commit() as connection:
+            _save_selections(connection, report, [int(table.ids[one.place]) for one in drawn])
+            if self._spec.review:
+                queue_of_sample(connection, context.workspace.root, report, self._spec.review)
         alarms, warnings = (len(report.of_level(level)) for level in (Level.ALARM, Level.WARNING))
         return f"{len(table):,} rows: {alarms} alarms, {warnings} warnings; refusal-tui audit show {context.job.id}"
 
@@ -100,13 +115,16 @@ class AuditJob:
         cluster_of = scanned.cluster_of(table)
         pairs, judge, people = agreement(context.connection, table, context.job.selection)
         duplicates, found = findings.duplicates(table, scanned)
-        duplicates["between_sources"] = findings.between_sources(table, cluster_of)
+        between = duplicates["between_sources"] = findings.between_sources(table, cluster_of)
+        found += filter(None, [findings.shared_prompts(table, cluster_of, between)])
         if spec.against:
             duplicates["contamination"], finding = self._contamination(context, table, scanned)
             found += filter(None, [finding])
         pii, finding = findings.personal_data(table, scanned.pii, spec.names)
         found += filter(None, [finding])
-        toxicity, finding = findings.toxicity(table, scanned.toxic)
+        harm, more = toxicity(table, scanned.toxic, _classifier_of_harm(context))
+        found += more
+        spoken, finding = languages(table, scanned.languages)
         found += filter(None, [finding])
         confidence = figures.confidence(table, spec.min_confidence)
         found += findings.low_confidence(table, confidence, spec.min_confidence)
@@ -120,12 +138,13 @@ class AuditJob:
         sections = {
             "duplicates": duplicates,
             "pii": pii,
-            "toxicity": toxicity,
+            "toxicity": harm,
             "confidence": confidence,
             "invariants": invariants,
             "coverage": coverage,
             "agreement": pairs,
-            "distributions": figures.distributions(table) | {"scripts": dict(sorted(scanned.scripts.items()))},
+            "distributions": figures.distributions(table)
+            | {"scripts": dict(sorted(scanned.scripts.items())), "languages": spoken},
             "doctor": probes[1] | {"labels_by_source": doctor.of_sources(table, "refusal3")},
             "label_errors": {"looked_at": probes[1].get("probed_rows", 0)},
         }
@@ -221,26 +240,55 @@ def _sample_size(rows: int, rate: float) -> int:
 
 
 def _with_filters(found: Iterable[Finding], job: int) -> tuple[Finding, ...]:
-    """Each finding with the filter that opens its rows, filled into its command as well."""
-    filled, names = [], set[str]()
+    """Each finding with its name and the filters of its rows, filled into its command as well."""
+    filled: list[Finding] = []
+    used: Counter[str] = Counter()
     for finding in found:
-        name = f"audit-{job}-{finding.check}"
-        while name in names:
-            name += "-more"
-        names.add(name)
-        filter_ = finding.filter or (f"@{name}" if finding.item_ids else "")
-        filled.append(
-            replace(finding, filter=filter_, command=finding.command.replace("{filter}", shlex.quote(filter_)))
-        )
+        used[finding.check] += 1
+        name = finding.check if used[finding.check] == 1 else f"{finding.check}-{used[finding.check]}"
+        filter_ = finding.filter or (f"@audit-{job}-{name}" if finding.item_ids else "")
+        leave_out = ""
+        if finding.surplus:
+            leave_out = filter_ if finding.surplus == finding.item_ids else f"@audit-{job}-{name}-later"
+        command = finding.command.replace("{filter}", shlex.quote(filter_))
+        command = command.replace("{job}", str(job)).replace("{name}", name)
+        filled.append(replace(finding, name=name, filter=filter_, leave_out=leave_out, command=command))
     return tuple(filled)
 
 
-def _save_selections(context: ComputeContext, report: Report, sampled: list[int]) -> None:
-    with context.commit() as connection:
-        for finding in report.findings:
-            if finding.filter.startswith("@"):
-                save_selection(connection, finding.filter[1:], f"id:{id_ranges(finding.item_ids)}")
-        save_selection(connection, f"audit-{context.job.id}-sample", f"id:{id_ranges(sampled)}")
+def _save_selections(connection: sqlite3.Connection, report: Report, sampled: Sequence[int]) -> None:
+    for finding in report.findings:
+        if finding.filter.startswith("@"):
+            save_selection(connection, finding.filter[1:], id_filter(finding.item_ids))
+        if finding.leave_out not in ("", finding.filter):
+            save_selection(connection, finding.leave_out[1:], id_filter(finding.surplus))
+    save_selection(connection, f"audit-{report.job}-sample", id_filter(sampled))
+
+
+def _classifier_of_harm(context: ComputeContext) -> str:
+    """The newest classifier of this workspace that says whether a response is harmful; "" for none."""
+    made = [json.loads(one.made_from) for one in list_artifacts(context.connection) if one.kind == "classifier"]
+    return next((str(one["name"]) for one in reversed(made) if one.get("head") == HARM), "")
+
+
+def _made_with(context: ComputeContext) -> dict[str, Any]:
+    """What this report stands on: the program, the rules in force, the files that the rows came from."""
+    rules = constitution_in_force(context.connection)
+    return {
+        "program": f"refusal-tui {__version__}",
+        "constitution": "built in" if rules is None else rules.hash,
+        "datasets": [
+            {
+                "name": one.name,
+                "source": one.provenance.source,
+                "revision": one.provenance.revision,
+                "sha256": one.provenance.sha256,
+                "licence": one.provenance.licence,
+                "rows": one.n_items,
+            }
+            for one in list_datasets(context.connection)
+        ],
+    }
 
 
 def _spans(scanned: Scan) -> Iterator[str]:

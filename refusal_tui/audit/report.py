@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import shlex
 import sqlite3
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from refusal_tui.errors import InputError
 from refusal_tui.store.artifacts import list_artifacts
+from refusal_tui.store.id_ranges import id_ranges, ids_of
 
 REPORT, PAGE, SAMPLES = "audit_report.json", "audit_report.html", "human_review_samples.json"
 ARTIFACT = "audit"
@@ -43,9 +43,11 @@ class Statistic:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was found. `rows` counts what it speaks of, `item_ids` names them (the first MOST_ROWS).
+    """One thing that was found. `rows` counts what it speaks of, `item_ids` names them (in a file the first MOST_ROWS).
 
+    `name` is the finding's own within its report: the check, with a number where that has found several things.
     `filter` opens the rows in Browse; "" where there is nothing to open. `advice` is what to do, `command` does it.
+    `surplus` are rows that a data set is better off without, `leave_out` the filter for them; see `kept.py`.
     """
 
     check: str
@@ -57,6 +59,9 @@ class Finding:
     filter: str = ""
     advice: str = ""
     command: str = ""
+    name: str = ""
+    surplus: tuple[int, ...] = ()
+    leave_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,8 @@ class NotRun:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`sections`: figures by name, plain JSON values; which ones there are is in docs/audit.md."""
+    """`sections`: figures by name, plain JSON values; which ones there are is in docs/audit.md. `made_with`: the
+    program, the rules in force and the files that the rows came from."""
 
     job: int
     selection: str
@@ -78,9 +84,36 @@ class Report:
     not_run: tuple[NotRun, ...] = ()
     sections: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    made_with: dict[str, Any] = field(default_factory=dict)
 
     def of_level(self, level: Level) -> list[Finding]:
         return [finding for finding in self.findings if finding.level is level]
+
+    def finding(self, name: str) -> Finding:
+        """Raises InputError with the names there are."""
+        for finding in self.findings:
+            if finding.name == name:
+                return finding
+        names = ", ".join(finding.name for finding in self.findings) or "none"
+        raise InputError(f"Audit {self.job} has no finding {name!r}.", f"Its findings: {names}.")
+
+
+def counted(number: int, one: str, more: str) -> str:
+    """
+    >>> counted(1, "row repeats", "rows repeat"), counted(1200, "row repeats", "rows repeat")
+    ('1 row repeats', '1,200 rows repeat')
+    """
+    return f"{number:,} {one if number == 1 else more}"
+
+
+def figure_words(finding: Finding) -> str:
+    """The statistic behind a finding with its interval and p-value; "" where there is none."""
+    figure = finding.statistic
+    if figure is None:
+        return ""
+    bounds = "" if figure.low is None or figure.high is None else f" ({figure.low:.3g} to {figure.high:.3g})"
+    chance = "" if figure.p_value is None else f", p = {figure.p_value:.2g}"
+    return f"{figure.name}: {figure.value:.4g}{bounds}{chance}"
 
 
 def report_json(report: Report) -> dict[str, Any]:
@@ -99,18 +132,24 @@ def report_json(report: Report) -> dict[str, Any]:
         "distributions": sections.get("distributions", {}),
         "label_doctor": sections.get("doctor", {}),
         "recommendations": [
-            {key: finding[key] for key in ("level", "check", "advice", "open", "command")}
+            {key: finding[key] for key in ("level", "name", "check", "advice", "open", "command")}
             for finding in findings
             if finding["advice"]
         ],
         "findings": findings,
         "not_run": [asdict(one) for one in report.not_run],
-        "metadata": {"job": report.job, "selection": report.selection, "settings": report.settings},
+        "metadata": {
+            "job": report.job,
+            "selection": report.selection,
+            "settings": report.settings,
+            "made_with": report.made_with,
+        },
     }
 
 
 def _finding_json(finding: Finding) -> dict[str, Any]:
-    found = asdict(finding) | {"level": finding.level.value, "item_ids": id_ranges(finding.item_ids)}
+    found = asdict(finding) | {"level": finding.level.value, "item_ids": id_ranges(finding.item_ids[:MOST_ROWS])}
+    found["surplus"] = len(finding.surplus)
     return found | {"open": f"refusal-tui browse {shlex.quote(finding.filter)}" if finding.filter else ""}
 
 
@@ -132,11 +171,12 @@ def report_of(data: dict[str, Any]) -> Report:
             "doctor": data["label_doctor"],
         },
         settings=metadata["settings"],
+        made_with=metadata.get("made_with", {}),
     )
 
 
 def _finding_of(data: dict[str, Any]) -> Finding:
-    known = {key: value for key, value in data.items() if key != "open"}
+    known = {key: value for key, value in data.items() if key not in ("open", "surplus")}
     statistic = known["statistic"]
     return Finding(
         **known
@@ -144,6 +184,7 @@ def _finding_of(data: dict[str, Any]) -> Finding:
             "level": Level(known["level"]),
             "statistic": None if statistic is None else Statistic(**statistic),
             "item_ids": tuple(ids_of(known["item_ids"])),
+            "name": known.get("name") or known["check"],
         }
     )
 
@@ -157,24 +198,11 @@ def read_report(connection: sqlite3.Connection, root: Path, job_id: int) -> Repo
     raise InputError(f"Job {job_id} has no finished audit report.", "Make one with: refusal-tui run audit SELECTION")
 
 
-def id_ranges(numbers: Iterable[int]) -> str:
-    """
-    >>> id_ranges([1, 2, 3, 7, 9, 10])
-    '1-3,7,9-10'
-    """
-    parts: list[list[int]] = []
-    for number in sorted(numbers):
-        if parts and parts[-1][1] == number - 1:
-            parts[-1][1] = number
-        else:
-            parts.append([number, number])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+def audits(connection: sqlite3.Connection) -> list[int]:
+    """The jobs with a finished report, the latest first."""
+    reports = [a for a in list_artifacts(connection) if a.kind == ARTIFACT and a.path.endswith(REPORT)]
+    return sorted({a.job_id for a in reports if a.job_id is not None}, reverse=True)
 
 
-def ids_of(ranges: str) -> Sequence[int]:
-    """
-    >>> ids_of("1-3,7")
-    [1, 2, 3, 7]
-    """
-    pairs = [part.partition("-") for part in ranges.split(",") if part]
-    return [number for first, _, last in pairs for number in range(int(first), int(last or first) + 1)]
+def report_folder(root: Path, job_id: int) -> Path:
+    return root / "artifacts" / f"job-{job_id}"

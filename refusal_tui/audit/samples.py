@@ -1,7 +1,7 @@
 """What does somebody get who reviews outside this program? `human_review_samples.json`, one entry per sampled row.
 
 The fields are those of the dataset-pipeline system; `item_id` leads back to the row, the inclusion probability to an
-unbiased estimate. Personal data is masked. In the workbench the same rows are a queue: `review new @audit-N-sample`.
+unbiased estimate. Personal data is masked. In the workbench the same rows are a queue: `queue.py`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def review_samples(
                 "confidence": None if chance is None or chance != chance else round(float(chance), 4),
                 "rationale": rationale.get(item_id),  # type: ignore[call-overload]
                 "stratum": one.stratum,
-                "inclusion_probability": round(one.inclusion, 6),
+                "inclusion_probability": round(one.inclusion, 9),
                 "review_notes": "",
                 "human_labels": {},
                 "agreement": None,

@@ -12,6 +12,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from refusal_tui.audit.languages import language_of
 from refusal_tui.audit.openings import opens_with_refusal
 from refusal_tui.audit.table import Codes, Table, coded
 from refusal_tui.audit.toxicity import is_toxic
@@ -60,6 +61,7 @@ class Scan:
     scripts: dict[str, int] = field(default_factory=dict)
     pii: list[FoundPii] = field(default_factory=list)
     texts: dict[int, str] = field(default_factory=dict)  # of the sampled rows
+    languages: dict[int, str] = field(default_factory=dict)  # of the spoken ones
 
     def cluster_of(self, table: Table) -> NDArray[np.int64]:
         """The prompt cluster of each row."""
@@ -67,24 +69,42 @@ class Scan:
 
 
 def scan(
-    connection: sqlite3.Connection, table: Table, *, similarity: float, find: Find, sampled: Sequence[int], watch: Watch
+    connection: sqlite3.Connection,
+    table: Table,
+    *,
+    similarity: float,
+    find: Find,
+    sampled: Sequence[int],
+    spoken: Sequence[int],
+    watch: Watch,
 ) -> Scan:
-    """Read all texts. `sampled`: places in the table whose response is kept for the probes."""
+    """Read all texts. `sampled`: places in the table whose response is kept for the probes; `spoken`: those whose
+    language is told."""
     prompts = np.unique(table.prompt)
     pii: list[FoundPii] = []
     sketches = _sketch_prompts(connection, table, prompts, find, pii, watch)
     prompt_clusters = cluster(sketches, similarity, watch)
     del sketches  # a million prompts are 400 MB
-    reader = _Responses(len(table), find, pii, set(sampled))
+    reader = _Responses(len(table), find, pii, set(sampled), set(spoken))
     done = 0
     for ids in chunks(table.ids.tolist(), _PORTION):
         reader.read(connection, ids, done, table)
         done += len(ids)
         watch("reading responses", done, len(table))
     return Scan(
-        prompts, prompt_clusters, cluster(reader.sketches(), similarity, watch), reader.opening, reader.repeats,
-        reader.toxic, reader.confidence, coded(reader.order), reader.scripts, pii, reader.texts,
-    )  # fmt: skip
+        prompts=prompts,
+        prompt_clusters=prompt_clusters,
+        response_clusters=cluster(reader.sketches(), similarity, watch),
+        opening=reader.opening,
+        repeats=reader.repeats(table),
+        toxic=reader.toxic,
+        confidence=reader.confidence,
+        order=coded(reader.order),
+        scripts=reader.scripts,
+        pii=pii,
+        texts=reader.texts,
+        languages=reader.languages,
+    )
 
 
 def sketch_prompts(connection: sqlite3.Connection, prompts: Sequence[int]) -> Sketches:
@@ -123,15 +143,16 @@ def _sketch_prompts(
 class _Responses:
     """Everything that is learnt from the responses, row by row."""
 
-    def __init__(self, rows: int, find: Find, pii: list[FoundPii], sampled: set[int]) -> None:
-        self._find, self._pii, self._sampled = find, pii, sampled
+    def __init__(self, rows: int, find: Find, pii: list[FoundPii], sampled: set[int], spoken: set[int]) -> None:
+        self._find, self._pii, self._sampled, self._spoken = find, pii, sampled, spoken
         self._sketcher = Sketcher()
-        self._seen: set[bytes] = set()
-        self.opening, self.repeats, self.toxic = (np.zeros(rows, bool) for _ in range(3))
+        self._said = np.zeros(rows, np.uint64)  # a hash of each response, 0 for none
+        self.opening, self.toxic = (np.zeros(rows, bool) for _ in range(2))
         self.confidence = np.full(rows, np.nan)
         self.order: list[str | None] = [None] * rows
         self.scripts: dict[str, int] = {}
         self.texts: dict[int, str] = {}
+        self.languages: dict[int, str] = {}
 
     def read(self, connection: sqlite3.Connection, ids: Sequence[int], first: int, table: Table) -> None:
         rows = {
@@ -156,11 +177,11 @@ class _Responses:
             self._pii += [FoundPii(item_id, "response", span) for span in self._find(response)]
             script = _script(response)
             self.scripts[script] = self.scripts.get(script, 0) + 1
-            key = blake2b(f"{table.prompt[place]}\0{response}".encode(), digest_size=12).digest()
-            self.repeats[place] = key in self._seen
-            self._seen.add(key)
+            self._said[place] = int.from_bytes(blake2b(response.encode(), digest_size=8).digest(), "little")
             if place in self._sampled:
                 self.texts[place] = response[:_CHARACTERS]
+            if place in self._spoken:
+                self.languages[place] = language_of(response)
         self._sketcher.add(texts)
 
     def _note(self, place: int, meta: dict[str, object]) -> None:
@@ -170,6 +191,14 @@ class _Responses:
         if order is not None:
             self.order[place] = json.dumps(order)[:80]
 
+    def repeats(self, table: Table) -> NDArray[np.bool_]:
+        """Rows that say the same to the same prompt as an earlier row."""
+        order = np.lexsort((self._said, table.prompt))  # stable: of equal rows the first comes first
+        said, prompt = self._said[order], table.prompt[order]
+        again = np.zeros(len(order), bool)
+        again[order[1:]] = (said[1:] == said[:-1]) & (prompt[1:] == prompt[:-1]) & (said[1:] != 0)
+        return again
+
     def sketches(self) -> Sketches:
         return self._sketcher.done()
 
@@ -177,6 +206,8 @@ class _Responses:
 def _script(text: str) -> str:
     """The script that most letters of a text's beginning have."""
     start = text[:300]
+    if start.isascii():  # most are, and then one script is possible
+        return "Latin" if _SCRIPTS["Latin"].search(start) else "other"
     counts = {name: len(pattern.findall(start)) for name, pattern in _SCRIPTS.items()}
     name, count = max(counts.items(), key=lambda pair: pair[1])
     return name if count else "other"

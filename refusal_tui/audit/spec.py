@@ -10,6 +10,7 @@ from pydantic import Field
 from refusal_tui.jobs.spec import JobSpec
 from refusal_tui.pii.names import require_presidio
 from refusal_tui.store.query import compile_filter
+from refusal_tui.store.review_queues import check_queue_name
 
 
 class AuditSpec(JobSpec):
@@ -21,6 +22,7 @@ class AuditSpec(JobSpec):
     min_confidence: float = Field(0.6, ge=0.0, le=1.0, description="labels below it are reported")
     sample_rate: float = Field(0.05, gt=0.0, le=1.0, description="share of the rows in the sample for people")
     against: str = Field("", description="a filter of rows that must not be among these, such as a test set")
+    review: str = Field("", description="make a review queue of that name from the sample for people")
     names: bool = Field(False, description="look for names of persons, too (needs presidio and a spaCy model)")
     seed: int = Field(42, ge=0, description="the same seed draws the same samples")
 
@@ -30,6 +32,8 @@ class AuditSpec(JobSpec):
 
     def check_in(self, connection: sqlite3.Connection) -> None:
         compile_filter(connection, self.against)
+        if self.review:
+            check_queue_name(connection, self.review)
 
     def title(self) -> str:
         return "audit"

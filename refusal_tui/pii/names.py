@@ -1,6 +1,6 @@
 """Whose name is that? An optional extra: presidio with a language model of spaCy, which has to be downloaded first.
 
-    pip install presidio-analyzer && python -m spacy download en_core_web_lg
+    pip install 'refusal-tui[pii-names]' && python -m spacy download en_core_web_lg
 
 Names are not found without it: a list of names would call Mark, Will and Paris persons and miss most of the world's.
 """
@@ -45,5 +45,5 @@ def find_with_names() -> Callable[[str], list[PiiSpan]]:
 def _unavailable() -> UnavailableError:
     return UnavailableError(
         "Names of persons are found by presidio and a spaCy model, which are not installed here.",
-        "pip install presidio-analyzer && python -m spacy download en_core_web_lg; or leave --names out.",
+        "pip install 'refusal-tui[pii-names]' && python -m spacy download en_core_web_lg; or leave --names out.",
     )

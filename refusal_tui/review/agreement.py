@@ -34,6 +34,7 @@ from refusal_tui.store.agreement import (
     repeated_rows,
 )
 from refusal_tui.store.gold import is_computed
+from refusal_tui.store.id_ranges import id_filter
 from refusal_tui.store.review_queues import Purpose, Queue, get_queue
 
 _MOST_IDS = 5000  # of a filter that names its rows
@@ -183,7 +184,7 @@ class _Table:
         return self._numbered(items)
 
     def _numbered(self, items: Sequence[int]) -> str | None:
-        return "id:" + id_ranges(items) if 0 < len(items) <= _MOST_IDS else None
+        return (id_filter(items) or None) if len(items) <= _MOST_IDS else None
 
 
 def _alone(head: str, classes: tuple[str, ...], annotator: str, repeats: Sequence[RepeatedRow]) -> Alone:
@@ -194,20 +195,6 @@ def _alone(head: str, classes: tuple[str, ...], annotator: str, repeats: Sequenc
     confusions = pair_confusions(first, second, np.array([r.prompt_id for r in own], np.int64), len(classes))
     matrix = tuple(tuple(int(n) for n in line) for line in confusions.sum(axis=0))
     return Alone(annotator, pair_figures(head, classes, confusions), matrix)
-
-
-def id_ranges(numbers: Sequence[int]) -> str:
-    """
-    >>> id_ranges([1, 2, 3, 7, 9, 10])
-    '1-3,7,9-10'
-    """
-    parts: list[list[int]] = []
-    for number in sorted(numbers):
-        if parts and parts[-1][1] == number - 1:
-            parts[-1][1] = number
-        else:
-            parts.append([number, number])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
 
 
 def label_term(head: str, annotator: str, value: str) -> str | None:

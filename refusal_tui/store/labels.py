@@ -210,12 +210,19 @@ def judge_labels(
     connection: sqlite3.Connection, item_ids: Sequence[int], head: str
 ) -> list[tuple[int, str, str, float | None]]:
     """(item, judge, label, probability) of what every judge says of these items; the latest where profiles differ."""
+    return labels_by_annotator(connection, item_ids, head, "judge:*")
+
+
+def labels_by_annotator(
+    connection: sqlite3.Connection, item_ids: Sequence[int], head: str, pattern: str = "*"
+) -> list[tuple[int, str, str, float | None]]:
+    """The same for all whose name fits the pattern: judges, people, and what was computed from them."""
     rows = select_in(
         connection,
         "SELECT item_id, annotator, value, probability, max(verdict_id) FROM label WHERE head = ? "
-        "AND annotator GLOB 'judge:*' AND item_id IN ({}) GROUP BY item_id, annotator",
+        "AND annotator GLOB ? AND item_id IN ({}) GROUP BY item_id, annotator",
         item_ids,
-        (head,),
+        (head, pattern),
     )
     return [(row[0], row[1], row[2], row[3]) for row in rows]
 

@@ -129,6 +129,15 @@ def _split_commas(value: str) -> list[str]:
     return [v for v in re.findall(r'((?:"(?:[^"]|"")*"|[^,"])+)', value) if v]
 
 
+def quoted(name: str) -> str:
+    """A name as a value in the language of filters.
+
+    >>> quoted("own-2"), quoted("the wild one")
+    ('own-2', '"the wild one"')
+    """
+    return name if name and all(c.isalnum() or c in "._-/" for c in name) else '"' + name.replace('"', '""') + '"'
+
+
 def _unquote(value: str) -> str:
     return re.sub(r'"((?:[^"]|"")*)"', lambda m: m[1].replace('""', '"'), value)
 

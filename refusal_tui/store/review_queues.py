@@ -94,12 +94,9 @@ def create_queue(
 
     Raises InputError for a bad name or no cards, ConflictError for a name that is taken.
     """
-    if not re.fullmatch(r"[\w.-]{1,60}", name):
-        raise InputError(f"{name!r} cannot be a queue's name.", "Use letters, digits, dot, dash, underscore.")
     if not items:
         raise InputError("There is no row for this queue.", "Choose a selection that holds rows.")
-    if connection.execute("SELECT 1 FROM queue WHERE name = ?", (name,)).fetchone():
-        raise ConflictError(f"There is a queue {name!r} already.", f"Choose another name, or: review delete {name}")
+    check_queue_name(connection, name)
     now = time.time()
     queue_id: int = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM queue").fetchone()[0]
     s = settings
@@ -119,6 +116,14 @@ def create_queue(
         ],
     )  # fmt: skip
     return Queue(queue_id, name, settings, now)
+
+
+def check_queue_name(connection: sqlite3.Connection, name: str) -> None:
+    """Raises InputError for what cannot be a name, ConflictError for one that is taken."""
+    if not re.fullmatch(r"[\w.-]{1,60}", name):
+        raise InputError(f"{name!r} cannot be a queue's name.", "Use letters, digits, dot, dash, underscore.")
+    if connection.execute("SELECT 1 FROM queue WHERE name = ?", (name,)).fetchone():
+        raise ConflictError(f"There is a queue {name!r} already.", f"Choose another name, or: review delete {name}")
 
 
 def get_queue(connection: sqlite3.Connection, name: str) -> Queue:

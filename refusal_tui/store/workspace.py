@@ -30,6 +30,10 @@ class Workspace:
 
     root: Path
 
+    def __post_init__(self) -> None:
+        # Its jobs run in processes that start in another folder.
+        object.__setattr__(self, "root", self.root.absolute())
+
     @property
     def database(self) -> Path:
         return self.root / DATABASE

@@ -18,10 +18,10 @@ from refusal_tui.audit.doctor import (
     source_findings,
     split_leaks,
 )
-from refusal_tui.audit.measures import cramers_v, crosstab
 from refusal_tui.audit.probes import source_finding, source_probe, suspected_labels
 from refusal_tui.audit.report import Finding, Level
 from refusal_tui.audit.table import coded
+from refusal_tui.stats.association import cramers_v, crosstab
 from tests.audit.planted import Rows, clean, openings_of, prompts_of, sample_of, table_of, with_source
 
 pytest.importorskip("sklearn")

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from refusal_tui.audit.charts import bars, histogram, stacked
 from refusal_tui.audit.figures import coverage, distributions, drift
-from refusal_tui.audit.measures import chi_squared_tail, cramers_v, jensen_shannon
 from refusal_tui.audit.sampling import draw
 from refusal_tui.audit.table import HeadColumn, Table, coded, load_table
 from refusal_tui.audit.toxicity import is_toxic
 from refusal_tui.labels.rows import ItemId
 from refusal_tui.labels.verdict import Answer, Verdict
+from refusal_tui.stats.association import chi_squared_tail, cramers_v, jensen_shannon
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.labels import add_verdicts
 from refusal_tui.store.workspace import Workspace, create_workspace
+from refusal_tui.text.charts import bars, histogram, stacked
 from tests.audit.planted import clean, table_of
 from tests.store.building import NewRow, add, judge, says
 
@@ -132,19 +132,19 @@ def test_a_mean_over_the_weighted_sample_is_unbiased() -> None:
     value = np.array([1.0] * 30 + [0.1] * 970)
     means = []
     for seed in range(200):
-        drawn = draw(strata, 60, seed)
+        drawn = draw(coded(strata), 60, seed)
         means.append(sum(value[one.place] / one.inclusion for one in drawn) / len(strata))
     assert np.mean(means) == pytest.approx(value.mean(), rel=0.005)
 
 
 def test_with_more_strata_than_rows_the_weights_still_stand_for_all() -> None:
     strata = [f"s{n % 50}" for n in range(500)]
-    totals = [sum(1 / one.inclusion for one in draw(strata, 20, seed)) for seed in range(20)]
+    totals = [sum(1 / one.inclusion for one in draw(coded(strata), 20, seed)) for seed in range(20)]
     assert np.mean(totals) == pytest.approx(500)
 
 
 def test_the_same_seed_draws_the_same_rows() -> None:
-    strata = ["a", "b"] * 50
+    strata = coded(["a", "b"] * 50)
     assert draw(strata, 10, 3) == draw(strata, 10, 3) != draw(strata, 10, 4)
 
 

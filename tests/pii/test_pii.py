@@ -53,7 +53,7 @@ def test_where_two_types_overlap_one_is_reported() -> None:
 def test_names_without_presidio_say_what_to_install() -> None:
     with pytest.raises(UnavailableError) as error:
         require_presidio()
-    assert "pip install presidio-analyzer" in error.value.next_step
+    assert "refusal-tui[pii-names]" in error.value.next_step
     with pytest.raises(UnavailableError):
         find_with_names()
 

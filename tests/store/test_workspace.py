@@ -259,3 +259,10 @@ def test_a_private_workspace_opened_to_a_group_later_lets_its_members_in(annas: 
 
     in_child(make_private_then_open, uid=ANNA, group=gid)()
     assert in_child(lambda: add_row_as_umask_022(root), uid=BERT, group=gid)() == 3
+
+
+def test_a_relative_workspace_is_the_same_one_wherever_its_jobs_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Workspace(Path("ws")) == Workspace(tmp_path / "ws")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from refusal_tui.store.id_ranges import written
+
 _RUN = re.compile(b"\x01+")
 
 
@@ -46,8 +48,5 @@ class Marks:
         >>> marks.expression()
         'id:1-3,9'
         """
-        parts = []
-        for run in _RUN.finditer(self._bytes):
-            first, last = run.start(), run.end() - 1
-            parts.append(str(first) if first == last else f"{first}-{last}")
-        return "id:" + ",".join(parts) if parts else ""
+        ranges = written((run.start(), run.end() - 1) for run in _RUN.finditer(self._bytes))
+        return f"id:{ranges}" if ranges else ""
