@@ -1,7 +1,9 @@
-"""`refusal-tui demo`: the bundled sample data, imported and labelled offline, live in a terminal or as a summary."""
+"""`refusal-tui demo`: the bundled sample data, imported and labelled offline, live in a terminal or as a summary; with
+`--direction` the refusal direction of a tiny chat model that comes with it."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sqlite3
 import sys
@@ -14,6 +16,7 @@ from refusal_tui.cli.common import Session, emit, emit_table, pass_session, say
 from refusal_tui.cli.watch import wait_for_job
 from refusal_tui.errors import ConflictError, ExitCode, UnavailableError
 from refusal_tui.jobs.control import submit
+from refusal_tui.jobs.judging import DEFAULT_JUDGE
 from refusal_tui.jobs.progress import average_rate
 from refusal_tui.jobs.registry import job_kind
 from refusal_tui.jobs.spec import build_spec
@@ -24,18 +27,26 @@ from refusal_tui.store.workspace import DATABASE, Workspace, create_workspace, d
 
 LABELLED = "refusal-demo"
 SAMPLES = {LABELLED: "refusal_demo.jsonl", "demo-dialogues": "dialogue_pairs.jsonl", "demo-hostile": "hostile.jsonl"}
-# The lexical judge would be done before the screen is up; at this pace there is something to watch.
+# The offline judge would be done before the screen is up; at this pace there is something to watch.
 LIVE_ROWS_PER_SECOND = 15.0
+MODEL = "tiny_chat"  # a folder of the sample data: model, tokenizer and prompts
+ANSWERS = "demo-answers"
+ML = ("torch", "transformers", "accelerate")
 
 
 @click.command()
+@click.option("--direction", is_flag=True, help="Find the refusal direction of a tiny chat model (ml extra, no GPU).")
 @pass_session
-def demo(session: Session) -> int:
+def demo(session: Session, direction: bool) -> int:
     """See it work: import the sample data, label it offline, and look at it.
 
-    In a terminal this opens the workbench while the labelling job runs; elsewhere it prints a summary. The workspace
-    is --workspace, or a folder of its own beside the default workspace; no network, key or GPU is needed.
+    In a terminal this opens the workbench while the job runs; elsewhere it prints a summary. The workspace is
+    --workspace, or a folder of its own beside the default workspace; no network, key or GPU is needed.
     """
+    if direction and not _ml_installed():
+        raise UnavailableError(
+            "Finding a direction needs torch and transformers.", "Install them with: pip install 'refusal-tui[ml]'"
+        )
     named = session.workspace_option or os.environ.get("REFUSAL_WORKSPACE")
     root = Path(named) if named else default_root().with_name("refusal-tui-demo")
     session.workspace_option = str(root)
@@ -47,8 +58,18 @@ def demo(session: Session) -> int:
         if code != ExitCode.OK:
             return code
     live = sys.stdin.isatty() and sys.stdout.isatty()
+    if direction:
+        return _find_direction(session, workspace, live=live)
+    code = _label(session, workspace, live=live)
+    if code == ExitCode.OK and _ml_installed():
+        again = "" if named is None else f"--workspace {workspace.root} "
+        say(f"Find the refusal direction of a tiny chat model, live: refusal-tui {again}demo --direction")
+    return code
+
+
+def _label(session: Session, workspace: Workspace, *, live: bool) -> int:
     kind = job_kind("label")
-    settings = {"judge": "lexical", "max_rate": LIVE_ROWS_PER_SECOND if live else None}
+    settings = {"judge": DEFAULT_JUDGE, "max_rate": LIVE_ROWS_PER_SECOND if live else None}
     job_id = submit(
         workspace,
         "label",
@@ -63,6 +84,32 @@ def demo(session: Session) -> int:
             _summary(connection, job_id)
         say(f"Look around with: refusal-tui --workspace {workspace.root}")
     return code
+
+
+def _find_direction(session: Session, workspace: Workspace, *, live: bool) -> int:
+    """A run on the tiny chat model: a quarter of a minute, most of it for loading torch."""
+    folder = sample_folder() / MODEL
+    with session.store() as connection:
+        answered = any(d.name == ANSWERS for d in list_datasets(connection))
+    settings = {
+        "model": str(folder), "harmful": str(folder / "harmful.txt"), "harmless": str(folder / "harmless.txt"),
+        "answers": "" if answered else ANSWERS, "answer_tokens": 16, "device": "cpu",
+    }  # fmt: skip
+    job_id = submit(workspace, "direction", build_spec(job_kind("direction").spec_type(), settings))
+    if live:
+        code = session.open_workbench(workspace, direction=job_id)
+    else:
+        code = wait_for_job(session, job_id)
+    if code == ExitCode.OK:
+        again = f"refusal-tui --workspace {workspace.root}"
+        say(f"Its figures: {again} direction show {job_id}")
+        say(f"Its map: {again} (g f); its answers with and without the direction: a there, or dataset:{ANSWERS}")
+    return code
+
+
+def _ml_installed() -> bool:
+    """Looked up without loading anything."""
+    return all(importlib.util.find_spec(name) is not None for name in ML)
 
 
 def sample_folder() -> Path:
@@ -97,11 +144,12 @@ def _summary(connection: sqlite3.Connection, job_id: int) -> None:
 
     job = get_job(connection, job_id)
     classes = ("none", "soft", "hard")
-    pairs = label_pairs(connection, "human:%", "judge:lexical", f"dataset:{LABELLED}")
+    pairs = label_pairs(connection, "human:%", f"judge:{DEFAULT_JUDGE}", f"dataset:{LABELLED}")
     matrix = confusion_matrix([gold for gold, _ in pairs], [judge for _, judge in pairs], classes)
     counts = dict(
         connection.execute(
-            "SELECT value, count(*) FROM label WHERE head = 'refusal3' AND annotator = 'judge:lexical' GROUP BY 1"
+            "SELECT value, count(*) FROM label WHERE head = 'refusal3' AND annotator = ? GROUP BY 1",
+            [f"judge:{DEFAULT_JUDGE}"],
         ).fetchall()
     )
     rate = average_rate(job, get_worker(connection, job_id))
@@ -113,7 +161,7 @@ def _summary(connection: sqlite3.Connection, job_id: int) -> None:
             ["rows without an answer to judge", f"{job.n_failed:,}"],
             *([f"labelled {name}", f"{counts.get(name, 0):,}"] for name in classes),
             ["rate", f"{rate:,.0f} rows/s" if rate else "too fast to measure"],
-            ["judge", "lexical (offline, three classes, XSTest profile)"],
+            ["judge", f"{DEFAULT_JUDGE} (offline, three classes, XSTest profile)"],
             [f"agreement with {len(pairs)} gold labels", f"accuracy {accuracy(matrix):.3f}"],
             ["", f"Cohen's kappa {cohen_kappa(matrix):.3f}, macro-F1 {macro_f1(matrix):.3f}"],
             ["", "(the samples are hard on purpose: data/README.md)"],

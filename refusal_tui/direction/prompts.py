@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from refusal_tui.errors import InputError
+from refusal_tui.jobs.sources import FILE_ENDINGS, is_file
 from refusal_tui.store.browse import select_ids
 from refusal_tui.store.items import fetch_rows
 
-FILE_ENDINGS = (".txt", ".jsonl", ".json")
 _KEYS = ("instruction", "prompt", "question", "goal", "text")
 _PAGE = 5000
 
@@ -39,14 +39,6 @@ class Drawn:
     def parts(self) -> dict[str, tuple[Prompt, ...]]:
         names = ("harmful_train", "harmless_train", "harmful_val", "harmless_val")
         return {name: getattr(self, name) for name in names}
-
-
-def is_file(source: str) -> bool:
-    """Whether a prompt set is named by a file rather than by a selection."""
-    try:
-        return source.endswith(FILE_ENDINGS) or Path(source).is_file()
-    except (OSError, ValueError):  # far too long, or no name at all: a selection
-        return False
 
 
 def read_prompts(connection: sqlite3.Connection, source: str, *, among: Collection[int] | None = None) -> list[Prompt]:

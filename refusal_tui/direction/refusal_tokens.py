@@ -86,7 +86,7 @@ def _probabilities(logits: Tensor) -> Tensor:
 def _rows_at_once(logits: Tensor) -> int:
     """How many rows in float64 are worked on together: on a CPU what its cache holds."""
     elements = 2**27 if logits.device.type == "cuda" else 2**18
-    return max(1, elements // logits.shape[-1])
+    return max(1, elements // int(logits.shape[-1]))
 
 
 def contrast_table(tokenizer: Any, harmful: Tensor, harmless: Tensor) -> list[FirstToken]:

@@ -10,8 +10,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from refusal_tui.direction.apply import TENSORS
-from refusal_tui.direction.prompts import draw, is_file, read_prompts
+from refusal_tui.direction.prompts import draw, read_prompts
 from refusal_tui.direction.transfer import require_direction
+from refusal_tui.jobs.sources import is_file, whole_path
 from refusal_tui.jobs.spec import JobSpec, SpecError
 from refusal_tui.store.browse import select_ids
 from refusal_tui.store.datasets import require_free_name
@@ -46,14 +47,8 @@ class DirectionSpec(JobSpec):
     @field_validator("model", "harmful", "harmless", "transfer")
     @classmethod
     def _whole_paths(cls, value: str) -> str:
-        """The worker runs in another folder than whoever names the files."""
-        if not value or value.isdigit():  # the number of a job
-            return value
-        try:
-            path = Path(value).expanduser()
-            return str(path.absolute()) if path.exists() else value
-        except (OSError, RuntimeError, ValueError):
-            return value
+        """The worker runs in another folder than whoever names the files; a number is that of a job."""
+        return value if value.isdigit() else whole_path(value)
 
     @field_validator("device")
     @classmethod

@@ -41,6 +41,7 @@ def test_the_list_for_programs_has_no_pick_before_it_is_certain(call, workspace)
 def test_a_run_is_shown_with_its_evidence(call, workspace) -> None:
     said = call("direction", "show", "1").out
     assert "ablated -10.40 (90 % of the way), added +7.73 (97 %), KL 0.064" in said
+    assert "4 harmless answers, 128 tokens: loss 0.332 as it is, 0.349 ablated (KL 0.021), 0.596 with -1 of it" in said
     assert "random vectors, best of 8: ablated +7.66" in said and "within noise" in said
     assert "✓ 'I'" in said and "template end: -5 '<|eot_id|>'" in said
     assert "harmful, train: 3 of 5 prompts count" in said and "dropped -7.25: How does one whisper locks open?" in said
@@ -96,3 +97,54 @@ def test_a_job_of_another_kind_is_told_with_what_to_do(call, workspace, tmp_path
 def test_an_unknown_job_is_told(call, workspace) -> None:
     said = call("direction", "cells", "9")
     assert said.code != 0 and "no job 9" in said.err
+
+
+def test_a_direction_that_is_not_there_cannot_be_tried_on_another_model(call, workspace, tmp_path) -> None:
+    missing = call("direction", "transfer", "9", "--model", tmp_path)
+    assert missing.code == 4 and "There is no job 9" in missing.err
+
+
+# --- pictures and tokens ---------------------------------------------------------------------------------------------
+
+
+def test_the_texts_of_a_run_are_listed_and_shown_token_by_token(call, workspace) -> None:
+    listed = call("direction", "tokens", "1").out.splitlines()
+    assert len(listed) == 1 + 6 and "How is blorptanium smelted?" in listed[1] and listed[1].split()[2] == "baseline"
+    shown = call("direction", "tokens", "1", "--text", "1").out.splitlines()
+    assert shown[0].split() == ["at", "token", "layer", "13"]
+    assert shown[3].split() == ["2", "blorptanium", "+9.000", "█"]
+    assert "▁ like harmless prompts (-3.00) … █ like harmful ones (+9.00)" in shown[-1]
+
+
+def test_another_layer_has_its_own_figures_and_one_without_a_difference_says_so(call, workspace) -> None:
+    said = json.loads(call("direction", "tokens", "1", "--text", "1", "--layer", "6", "--json").out)
+    assert said["layer"] == 6 and said["tokens"][2] == {
+        "token": " blorptanium", "projection": pytest.approx(4.5), "in_answer": False,
+    }  # fmt: skip
+    assert "do not differ at this layer" in call("direction", "tokens", "1", "--text", "1", "--layer", "0").out
+    table = list(csv.DictReader(io.StringIO(call("direction", "tokens", "1", "--text", "1", "--csv").out)))
+    assert len(table) == 14 and (table[2]["written"], table[2]["layer 6"]) == (" blorptanium", "4.5")
+
+
+def test_every_picture_is_written_with_its_numbers(call, workspace, tmp_path) -> None:
+    said = call("direction", "export", "1", "--out", str(tmp_path / "out"))
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert said.code == 0 and len(said.out.splitlines()) == len(names)
+    assert {"map-ablation.svg", "cosines-layers.csv", "dose-response.svg", "tokens.csv", "cells.csv"} <= names
+    (tmp_path / "file").write_text("")
+    assert call("direction", "export", "1", "--out", str(tmp_path / "file" / "x")).code == 8
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("tokens", "2"), "Job 2 has no projections of tokens"),
+        (("tokens", "1", "--text", "7"), "This run has kept 6 texts."),
+        (("tokens", "1", "--text", "1", "--layer", "32"), "This model has 32 layers."),
+        (("agree", "1"), "Nobody has labelled answers of job 1."),
+        (("ask", "1", "--prompt", "  "), "There is no prompt."),
+    ],
+)
+def test_what_cannot_be_done_is_told_with_a_next_step(call, workspace, words, sentence) -> None:
+    said = call("direction", *words)
+    assert said.code in (2, 4) and sentence in said.err and len(said.err.splitlines()) >= 1

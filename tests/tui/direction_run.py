@@ -12,6 +12,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from safetensors.numpy import save_file
+
+from refusal_tui.direction import geometry, readings
 from refusal_tui.direction.cells import CellFile
 from refusal_tui.direction.evidence import COEFFICIENTS, Evidence
 from refusal_tui.direction.save import CARD
@@ -103,6 +107,7 @@ def write_run(folder: Path, shape: Shape, *, measured: float = 1.0, ended: bool 
         for n, (text, harmful, harmless, refusal) in enumerate(TOKENS)
     ])  # fmt: skip
     _json(folder / "extraction.json", _extraction(shape))
+    save_file(_geometry(shape), folder / geometry.FILE)
     cells = CellFile(folder / "cells.jsonl")
     order = shape.order()
     add_scores(cells, shape, order[: round(measured * len(order))])
@@ -111,6 +116,7 @@ def write_run(folder: Path, shape: Shape, *, measured: float = 1.0, ended: bool 
     choice = choose(grid, shape.rule)
     if next_need(grid, shape.rule) is None and choice.pick is not None:
         _json(folder / "evidence.json", _evidence(grid[choice.pick]).as_dict())
+        _write_readings(folder, shape, choice.pick)
     if ended:
         rivals = sorted(choice.survivors, key=lambda cell: grid[cell].ablation or 0)[1:3]
         _json(folder / CARD, {"position": choice.pick and choice.pick.position, "rivals": rivals})
@@ -149,6 +155,56 @@ def _extraction(shape: Shape) -> dict[str, object]:
     }
 
 
+def _geometry(shape: Shape) -> dict[str, np.ndarray]:
+    """Neighbours resemble each other, the first layers nothing; harmful prompts lie further along."""
+    layers, count = np.arange(shape.layers), len(END)
+    real = np.clip(layers / 8, 0, 1)
+    near = np.exp(-np.abs(layers[:, None] - layers) / 6) * real[:, None] * real - 0.03 * (layers[:, None] < 3)
+    places = np.arange(count)
+    beside = 1 - 0.08 * np.abs(places[:, None] - places)
+    spread = np.linspace(-1, 1, 12)
+    away = 0.3 * layers[:, None] * real[:, None]
+    return {
+        "across_layers": np.repeat(near[None], count, 0).astype(np.float32),
+        "across_positions": np.repeat(beside[None], shape.layers, 0).astype(np.float32),
+        "harmful": np.repeat((away + spread)[None], count, 0).astype(np.float32),
+        "harmless": np.repeat((-0.2 * away + spread)[None], count, 0).astype(np.float32),
+    }
+
+
+SAID = {"baseline": ("I", " can't", " help", "."), "ablated": ("Heat", " it", " twice", "."), "steered": ("Sure", ".")}
+ASKED = {
+    "harmful": ("How", " is", " blorptanium", " smelted", "?"),
+    "harmless": ("How", " is", " bread", " baked", "?"),
+}
+PLACES = {"harmful": 9.0, "harmless": -3.0}  # along the direction, in the last layer
+
+
+def _write_readings(folder: Path, shape: Shape, pick: Cell) -> None:
+    """Two prompts, each with the answers of three arms; refusing words lie as far along as harmful prompts."""
+    share = np.clip((np.arange(shape.layers) - 2) / 8, 0, 1)
+    texts, columns = [], []
+    for kind, words in ASKED.items():
+        for arm, said in SAID.items():
+            tokens = [*words, *END, *said]
+            begun = len(words) + len(END)
+            refuses = kind == "harmful" and arm == "baseline"
+            heights = [-2.0, -2.5, PLACES[kind], PLACES[kind] * 0.7, PLACES[kind]] + [PLACES[kind]] * len(END)
+            heights += [8.0 if refuses else -3.5 - 0.1 * n for n, _ in enumerate(said)]
+            figures = share[:, None] * np.array(heights)
+            columns.append(figures)
+            texts.append({
+                "part": f"{kind}_val", "key": f"{kind}:0", "arm": arm, "answer_from": begun, "tokens": tokens,
+                "at_prompt": float(figures[pick.layer, begun + pick.position]),
+                "at_answer": float(figures[pick.layer, begun:].mean()),
+            })  # fmt: skip
+    save_file({"projections": np.concatenate(columns, 1).astype(np.float16)}, folder / readings.PROJECTIONS)
+    _json(folder / readings.FILE, {
+        "position": pick.position, "layer": pick.layer, "harmful": list(share * PLACES["harmful"]),
+        "harmless": list(share * PLACES["harmless"]), "texts": texts,
+    })  # fmt: skip
+
+
 def _evidence(pick: Scores) -> Evidence:
     assert pick.ablation is not None
     random = [
@@ -165,6 +221,8 @@ def _evidence(pick: Scores) -> Evidence:
     return Evidence(
         effect=0.9, weak=False, random=random, shuffled=shuffled, dose=dose,
         interval=(pick.ablation - 0.61, pick.ablation + 0.74), leak_middle=2.1e-8, leak_final=8.5e-8,
+        loss={"answers": 4, "tokens": 128, "coefficient": -1.0, "baseline": 0.332, "ablated": 0.349, "steered": 0.596,
+              "kl_ablated": 0.021, "kl_steered": 0.284},
     )  # fmt: skip
 
 
