@@ -124,6 +124,7 @@ torch.set_num_threads(1)
 
 
 @pytest.mark.kill
+@pytest.mark.nightly
 def test_a_killed_worker_s_run_goes_on_and_ends_the_same(trained: tuple[Bench, Job, Path], bench: Bench) -> None:
     whole, job, folder = trained
     job_id = bench.start()

@@ -124,6 +124,7 @@ def test_killed_at_30_60_and_90_percent(runners: list[Runner], tmp_path: Path, c
     kill_at_points(runners, tmp_path / "ws", case, 240 // case.steps, points)
 
 
+@pytest.mark.nightly
 def test_killed_at_a_random_moment_and_at_once_again(runners: list[Runner], tmp_path: Path) -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")
@@ -264,7 +265,9 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
 """
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.kind)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case.kind, marks=pytest.mark.nightly if n else ()) for n, case in enumerate(CASES)]
+)
 def test_what_a_full_disk_kept_out_of_the_database_is_there_after_the_next_run_with_its_bill(
     runners: list[Runner], tmp_path: Path, case: Case
 ) -> None:

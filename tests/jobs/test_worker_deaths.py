@@ -117,7 +117,9 @@ POINTS = {
 }
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    "point", [pytest.param(point, marks=pytest.mark.nightly if n else ()) for n, point in enumerate(POINTS)]
+)
 def test_killed_at_the_worst_points(runner: Runner, point: str) -> None:
     job_id = queue_job(runner.workspace)
     died = run_worker_with(runner.workspace, job_id, DIE_AT + POINTS[point])
