@@ -26,6 +26,7 @@ import torch
 from benchmarks.report import Figure
 from refusal_tui.classify.encode import Encoded, Encoder
 from refusal_tui.classify.loop import LoopSettings, Measured, Part, train
+from refusal_tui.classify.memory import fitting_tokens
 from refusal_tui.classify.model import load_encoder
 from refusal_tui.classify.passes import make_accelerator, predict
 from refusal_tui.classify.plan import MEGABATCH, plan
@@ -35,8 +36,8 @@ WRITTEN = Path(__file__).resolve().parents[1] / "data" / "refusal_demo.jsonl"
 CLASSES = ("none", "hard", "soft")
 BATCH, EVAL_BATCH = 16, 64  # rows; ours: as many tokens as so many rows have on average
 MAX_TOKENS = 256
-ROWS = 128
-REPEATS = 3
+ROWS = 96
+REPEATS = 2
 OURS, PADDED, GROUPED = "ours", "dynamic padding", "length grouping"
 TARGETS = {PADDED: 1.5, GROUPED: 1.05}
 
@@ -183,18 +184,22 @@ def clock(on_gpu: bool = False) -> Callable[[], float]:
 def _train_ours(work: Work, rows: int | None = None) -> float:
     import numpy as np
 
-    model = copy.deepcopy(work.model)
+    model, pad = copy.deepcopy(work.model), work.tokenizer.pad_token_id
     count = min(rows or len(work.texts), len(work.texts))
     labels = np.array(work.labels[:count])[:, None]
     part = Part(work.texts.rows(range(count)), labels, np.ones(labels.shape, np.float32))
     few = Part(work.texts.rows([0]), labels[:1], np.ones((1, 1), np.float32))
-    settings = LoopSettings(epochs=1, batch_tokens=round(BATCH * work.mean), save_every=10**9)
+    fitting = fitting_tokens(model.to(work.accelerator.device), max(part.texts.lengths), work.accelerator, pad)
+    settings = LoopSettings(
+        epochs=1, batch_tokens=round(BATCH * work.mean), pass_tokens=fitting, save_every=10**9
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         watch = _LastStep(work.on_gpu)
         train(
             model, part, few, [[1.0] * len(CLASSES)], settings, Path(folder), watch,
-            accelerator=work.accelerator, pad=work.tokenizer.pad_token_id,
+            accelerator=work.accelerator, pad=pad,
         )  # fmt: skip
+    work.accelerator.free_memory()
     return watch.spent
 
 

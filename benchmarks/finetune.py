@@ -1,7 +1,7 @@
 """What does a constraint cost per step of training, and what does switching adapters save over loading models?
 
-Steps of the arms stand in turn, a few of each, so that a busy machine is busy for all; CPU time beside it is the same on
-a machine that does other things. "Plain" is the same loop without constraint and without invariants. The second half
+Steps of the arms stand in turn, a few of each, so that a busy machine is busy for all; CPU time beside it is the same
+on a machine that does other things. "Plain" is the same loop without constraint and without invariants. The second half
 asks one prompt set of a base and of adapters: in one loaded model, and loading model and adapter for each.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.report import Figure
 
 ADAPTERS, ASKED, ANSWER_TOKENS = 6, 32, 12
-ROUNDS, EACH = 6, 4
+ROUNDS, EACH = 4, 3
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Size:
 
 
 SIZES = (
-    Size("8 blocks, d 512, 8k words", 8, 512, 8_000, 8, 128, 16),
+    Size("6 blocks, d 512, 8k words", 6, 512, 8_000, 8, 64, 16),
     Size("4 blocks, d 64, 150 words (the tiny chat model's)", 4, 64, 150, 32, 24, 8),
 )
 QUICK = (Size("2 blocks, d 64", 2, 64, 150, 4, 16, 4),)

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from refusal_tui.classify.report import Run, read_run
-from refusal_tui.classify.sections import Texts, sections_of
+from refusal_tui.classify.sections import sections_of
+from refusal_tui.classify.sections_why import Texts
 from refusal_tui.jobs.compute import write_atomically
 from refusal_tui.store.datasets import list_datasets
 from refusal_tui.store.items import fetch_rows
@@ -25,9 +26,10 @@ def report_sections(run: Run, texts: Texts) -> list[Section]:
     found = []
     for number, head in enumerate(run.metrics):
         for section in sections_of(run, head, texts):
-            if number and section.name in ("training", "made"):
-                continue  # the same for both
-            named = section if len(run.metrics) == 1 else replace(section, title=f"{section.title} ({head})")
+            shared = section.name in ("training", "made")
+            if shared and number:
+                continue
+            named = section if shared or len(run.metrics) == 1 else replace(section, title=f"{section.title} ({head})")
             found.append(replace(named, name=f"{section.name}-{number + 1}") if number else named)
     return found
 
@@ -39,7 +41,7 @@ def page(title: str, told: str, sections: Iterable[Section]) -> str:
     return document(title, [head, *map(section_html, kept)])
 
 
-def write_report(folder: Path, job_id: int, texts: Texts) -> list[Path]:
+def write_report(folder: Path, job_id: int, connection: sqlite3.Connection) -> list[Path]:
     """Write the page and the PDF of the finished run in `folder`; each is there as a whole or not at all."""
     from refusal_tui.text.block_pdf import pdf_report
 
@@ -49,7 +51,7 @@ def write_report(folder: Path, job_id: int, texts: Texts) -> list[Path]:
         f"Job {job_id}. Every figure of the test rows follows from predictions.jsonl; brackets are 95 % intervals from "
         "a bootstrap over groups of rows that share a prompt or are nearly alike."
     )
-    sections = report_sections(run, texts)
+    sections = report_sections(run, quoted_texts(connection, run))
     paths = [folder / PAGE, folder / PDF]
     write_atomically(paths[0], page(title, told, sections).encode())
     write_atomically(paths[1], pdf_report(title, told, sections))

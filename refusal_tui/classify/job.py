@@ -15,6 +15,8 @@ from typing import Any
 from refusal_tui.classify.aftermath import MOST_PERTURBED, analyse
 from refusal_tui.classify.card import model_card
 from refusal_tui.classify.classifier import ClassifierSettings, HeadSettings
+from refusal_tui.classify.document import KIND as REPORT
+from refusal_tui.classify.document import write_report
 from refusal_tui.classify.evaluate import DRAWS
 from refusal_tui.classify.files import DATA, DONE, FOLDER, PREDICTIONS, RUN, TRIALS, of_head
 from refusal_tui.classify.folder import KIND, write_folder
@@ -79,6 +81,9 @@ class TrainClassifierJob:
         context.artifact(context.folder / DATA, "split", {"name": spec.name, "seed": spec.seed})
         first = done.metrics[heads[0].head]
         _keep_figures(context, first, trained.steps)
+        context.report(trained.steps, trained.steps, "writing the report", now=True)
+        for path in write_report(context.folder, context.job.id, context.connection):
+            context.artifact(path, REPORT, {"name": spec.name})
         context.report(trained.steps, trained.steps, "done", now=True)
         return f"{spec.name}: {first['headline']}"
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from refusal_tui.classify.encode import Encoded
-from refusal_tui.classify.passes import inputs
+from refusal_tui.classify.passes import MOST_ON_CPU, inputs
 from refusal_tui.llm.weights import free_memory
 
 _USABLE = 0.7  # of what is free: the allocator's gaps, other processes, rows longer than the mean
-_MOST_CPU, _MOST_GPU = 4_096, 32_768  # tokens: beyond, a pass is no faster
+_MOST_CPU, _MOST_GPU = MOST_ON_CPU, 32_768  # tokens: beyond, a pass is no faster
 
 
 def kept_per_token(model: Any, width: int, device: Any, pad: int) -> float:
@@ -44,7 +44,7 @@ def kept_per_token(model: Any, width: int, device: Any, pad: int) -> float:
 def fitting_tokens(model: Any, width: int, accelerator: Any, pad: int) -> int:
     """The largest power of two of tokens whose pass fits beside gradients and the optimiser's state; at least one row.
 
-    At most 4,096 on a CPU and 32,768 on a GPU. The model is on its device.
+    At most 1,024 on a CPU and 32,768 on a GPU. The model is on its device.
     """
     device = accelerator.device
     most = _MOST_GPU if device.type == "cuda" else _MOST_CPU

@@ -12,6 +12,9 @@ from refusal_tui.classify.encode import Encoded
 from refusal_tui.classify.plan import fill
 from refusal_tui.errors import InputError, JobError
 
+# Tokens of a pass on a CPU: larger ones do not stay in its caches (MiniLM, one core: 28 rows/s against 20 with 8,000).
+MOST_ON_CPU = 1_024
+
 
 def make_accelerator(device: str = "auto", precision: str = "no") -> Any:
     """accelerate's choice of a device and a number format (`no`: float32, `bf16`).
@@ -43,6 +46,8 @@ def predict(
 
     model.eval()
     lengths = texts.lengths
+    if accelerator.device.type == "cpu":
+        batch_tokens = min(batch_tokens, MOST_ON_CPU)
     found: NDArray[np.float32] | None = None
     for batch in fill(sorted(range(len(texts)), key=lambda i: lengths[i]), lengths, batch_tokens):
         check()

@@ -206,21 +206,33 @@ def rows(
 
 @click.command()
 @click.argument("item_id", type=click.IntRange(1), metavar="ID")
+@click.option("--why", "tell_why", is_flag=True, help="Also why the linear judge says so: every word's share.")
 @json_option
 @pass_session
-def row(session: Session, item_id: int, as_json: bool) -> None:
+def row(session: Session, item_id: int, tell_why: bool, as_json: bool) -> None:
     """Print one row with every label, verdict and outcome."""
-    from refusal_tui.cli.data_text import dossier_lines, row_record
+    from refusal_tui.cli.data_text import dossier_lines, row_record, why_lines
 
     with session.store() as connection:
         dossier = browsing.read_dossier(connection, item_id)
     if dossier is None:
         raise InputError(f"There is no row {item_id}.", "List rows with: refusal-tui rows")
+    found = None
+    if tell_why:
+        if not (dossier.row.response or "").strip():
+            raise InputError(f"Row {item_id} has no response to judge.", "Leave --why out.")
+        from refusal_tui.judge.attribution import why
+
+        found = why(dossier.row.prompt, dossier.row.response or "")
     if as_json:
-        emit_json({**asdict(dossier), "row": row_record(dossier.row)})
+        more = {} if found is None else {"why": asdict(found)}
+        emit_json({**asdict(dossier), "row": row_record(dossier.row), **more})
         return
     for line in dossier_lines(dossier):
         emit(line)
+    if found is not None:
+        for line in why_lines(dossier.row.response or "", found):
+            emit(line)
 
 
 @click.command("facets")

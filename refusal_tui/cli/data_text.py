@@ -6,7 +6,7 @@ import json
 import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refusal_tui.cli.common import line_width
 from refusal_tui.ingest.catalog import CatalogueEntry
@@ -15,8 +15,12 @@ from refusal_tui.labels.rows import Row, render_messages
 from refusal_tui.store.browse import Dossier
 from refusal_tui.text.safe import shorten
 
+if TYPE_CHECKING:
+    from refusal_tui.judge.attribution import Why
+
 _MARGIN = 15
 _PREVIEW_CELLS = 300
+_MOST = 6  # words and findings told by name; --json has all
 
 
 def catalogue_lines(entry: CatalogueEntry) -> Iterator[str]:
@@ -101,3 +105,17 @@ def _hanging(name: str, text: str) -> list[str]:
     return textwrap.wrap(
         text, max(40, line_width()), initial_indent=head, subsequent_indent=" " * _MARGIN, break_on_hyphens=False
     ) or [head.rstrip()]
+
+
+def why_lines(response: str, why: Why) -> Iterator[str]:
+    """The linear judge's label, where its score comes from, and the words and findings that weigh most."""
+    chances = ", ".join(f"{label.value} {chance:.2f}" for label, chance in why.chances.items())
+    doubt = "; in doubt: a guess" if why.in_doubt else ""
+    yield f"\nWHY (linear judge: {why.label.value}; {chances}{doubt})"
+    yield f"  log-odds of a refusal {why.shares.score:+.2f} = {why.shares.base:+.2f} the average text"
+    yield f"    {why.words:+.2f} these words {why.findings:+.2f} findings {why.shares.absent:+.2f} words not here"
+    words = (f"{response[token.start : token.end]} {token.share:+.2f}" for token in why.strongest_tokens(_MOST))
+    yield from _hanging("  words", "   ".join(words))
+    yield from _hanging(
+        "  findings", "   ".join(f"{name} {share:+.2f}" for name, share in why.strongest_findings(_MOST))
+    )

@@ -24,7 +24,7 @@ _AGAIN = "Give the same command again to go on."
               help="An end point to measure; give it several times.")  # fmt: skip
 @click.option("--dataset", required=True, metavar="NAME", help="Whose prompts are answered, sorry-bench say.")
 @click.option("--judge", default="sorry-bench", show_default=True, metavar="NAME",
-              help="Who judges: lexical or linear offline, or one of: run label --help.")  # fmt: skip
+              help="Who judges: linear or lexical offline, or one of: run label --help.")  # fmt: skip
 @click.option("--judge-endpoint", metavar="NAME", help="The language model that judges.")
 @click.option("--limit", type=click.IntRange(1), help="So many prompts, drawn evenly, the same ones every time.")
 @click.option("--answer-tokens", type=click.IntRange(1), default=512, show_default=True,

@@ -144,16 +144,42 @@ def estimate_only(
     return ExitCode.OK
 
 
-@click.command()
+class ExportCommand(click.Command):
+    """`export`: its own options, and those of the final dataset when they are asked for."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*super().get_params(ctx), *(option_of(field) for field in _final_fields())]
+
+
+def _final_fields() -> list[SpecField]:
+    """What `--final` takes beside `--out`."""
+    return [field for field in spec_fields(job_kind("export-final").spec_type()) if field.name != "out"]
+
+
+@click.command(cls=ExportCommand, epilog="The options from --pii on are for --final alone.")
 @click.argument("selection", nargs=-1)
-@click.option("--format", "format_", type=click.Choice(["jsonl", "json", "parquet", "csv", "hf"]), default="jsonl")
+@click.option("--final", is_flag=True, help="The final dataset: one label per head, parts without leaks.")
+@click.option("--format", "format_", type=click.Choice(["jsonl", "json", "parquet", "csv", "hf"]), default=None)
 @click.option("--out", required=True, metavar="DIR", help="The folder to write; it must be new or empty.")
 @click.option("--detach", "-d", is_flag=True, help="Do not wait.")
 @json_option
 @pass_session
-def export(session: Session, selection: tuple[str, ...], format_: str, out: str, detach: bool, as_json: bool) -> int:
-    """Write the rows of SELECTION with their labels, a dataset_info.json and a dataset card."""
-    if not selection:
+def export(
+    session: Session, /, selection: tuple[str, ...], final: bool, format_: str | None, out: str, detach: bool,
+    as_json: bool, **settings: Any,
+) -> int:  # fmt: skip
+    """Write the rows of SELECTION with their labels, a dataset_info.json and a dataset card.
+
+    With --final: a dataset to train on, in every format, split into train, validation and test (docs/final-dataset.md);
+    without SELECTION of every row.
+    """
+    kind, given = job_kind("export-final" if final else "export"), {n: v for n, v in settings.items() if v is not None}
+    if final and format_ is not None:
+        raise UsageError("--final writes every format.", "Leave --format out.")
+    if not final and given:
+        names = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise UsageError(f"{names}: only for a final dataset.", "Add --final, or leave it out.")
+    if not final and not selection:
         raise UsageError("export needs a selection.", "Example: refusal-tui export dataset:demo --out demo-export")
-    values = {"format": format_, "out": out}
-    return start(session, job_kind("export"), values, selection=" ".join(selection), detach=detach, as_json=as_json)
+    values = {"out": out, **given} if final else {"out": out, "format": format_ or "jsonl"}
+    return start(session, kind, values, selection=" ".join(selection), detach=detach, as_json=as_json)

@@ -10,6 +10,7 @@ import click
 
 from refusal_tui.cli.common import Session, emit, emit_json, json_option, pass_session, say
 from refusal_tui.errors import UsageError
+from refusal_tui.jobs.judging import DEFAULT_JUDGE
 
 if TYPE_CHECKING:
     from refusal_tui.labels.constitution import Constitution
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, path_type=Path))
-@click.option("--judge", "judge_name", default="lexical", show_default=True, help="Who judges (see: run label --help).")
-@click.option("--endpoint", metavar="NAME", help="The language model that judges; all judges but lexical need one.")
+@click.option("--judge", "judge_name", default=DEFAULT_JUDGE, show_default=True,
+              help="Who judges: linear or lexical offline, or one of: run label --help.")  # fmt: skip
+@click.option("--endpoint", metavar="NAME", help="The language model that judges; the offline judges need none.")
 @click.option("--gold", required=True, metavar="FIELD", help="The field with the human label.")
 @click.option("--prompt-field", default="prompt", show_default=True, metavar="FIELD")
 @click.option("--response-field", default="response", show_default=True, metavar="FIELD")

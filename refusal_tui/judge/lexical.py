@@ -1,9 +1,9 @@
-"""Does this response refuse, by its words alone? The offline judge: no model, no network, 10,000 rows per second.
+"""Does this response refuse, by its words alone? The explainable offline judge: no model, no network, weights by hand.
 
 Three classes with XSTest's meaning (profile `xstest`): an answer that offers only alternatives is `hard`; one that
 rejects a meaningless premise is `none`. The way: `reading.py` finds phrases, `features.py` sums them up, `weights.py`
 turns the sums into probabilities; `lexicon*.py` and `languages.py` hold the phrases.
-docs/lexical-judge.md has the figures.
+docs/offline-judges.md has the figures.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Finding:
     """What the judge thinks of one response.
 
     `confidence` is the probability that `label` is right, `refusal` that it is a refusal of either kind; both are
-    calibrated on the tuning half (docs/lexical-judge.md). `rules` names every phrase rule that matched, in order, with
+    calibrated on the tuning half (docs/offline-judges.md). `rules` names every phrase rule that matched, in order, with
     its place: `open:`, `body:` or `quoted:`.
     """
 

@@ -10,8 +10,8 @@ from refusal_tui.labels.verdict import Judge
 
 # name -> "module:attribute", called without arguments.
 JUDGES: Mapping[str, str] = {
-    "lexical": "refusal_tui.judge.lexical:LexicalJudge",
     "linear": "refusal_tui.judge.linear:LinearJudge",
+    "lexical": "refusal_tui.judge.lexical:LexicalJudge",
 }
 
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from refusal_tui.jobs.judging import CLASSIFIER, OFFLINE_JUDGES, check_classifier
+from refusal_tui.jobs.judging import CLASSIFIER, DEFAULT_JUDGE, OFFLINE_JUDGES, check_classifier
 from refusal_tui.jobs.lanes import check_batch, lane_of
-from refusal_tui.jobs.spec import JobSpec, SpecError, not_for, only_for
+from refusal_tui.jobs.spec import ENDPOINTS, JobSpec, SpecError, not_for, only_for
 
 if TYPE_CHECKING:
     from refusal_tui.jobs.estimate import Asks
 
 JudgeName = Literal[
-    "lexical", "linear", "atoms", "wildguard", "sorry-bench", "xstest", "roberta", "strongreject", "refusal-strict",
+    "linear", "lexical", "atoms", "wildguard", "sorry-bench", "xstest", "roberta", "strongreject", "refusal-strict",
     "refusal-lenient", "or-bench", "classifier",
 ]  # fmt: skip
 _ALONE = (*OFFLINE_JUDGES, CLASSIFIER)  # they ask no end point
@@ -29,17 +29,18 @@ _NEEDS_MODEL = (
 
 
 class LabelSpec(JobSpec):
-    """Settings of `refusal-tui run label`. Version 2: judges that ask a language model."""
+    """Settings of `refusal-tui run label`. Version 2: judges that ask a language model. Version 3: `linear` where no
+    judge is named; it was `lexical`."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     CHANGEABLE: ClassVar[frozenset[str]] = frozenset({"max_cost", "max_tokens", "max_minutes", "max_rate"})
 
     judge: JudgeName = Field(
-        "lexical",
-        description="who judges; lexical and linear work offline, from the text alone, others ask a model",
+        DEFAULT_JUDGE,
+        description="who judges; linear and lexical work offline, from the text alone, others ask a model",
     )
     endpoint: str | None = Field(
-        None, description="the language model that judges (refusal-tui endpoint list)", json_schema_extra=_MODEL
+        None, description=f"the language model that judges {ENDPOINTS}", json_schema_extra=_MODEL
     )
     classifier: str | None = Field(
         None,
@@ -106,7 +107,7 @@ class LabelSpec(JobSpec):
 
     @classmethod
     def upgrade(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
-        return data  # version 1 knew `judge` and `max_rate`, with the same meaning
+        return {"judge": "lexical", **data}
 
     def check(self) -> None:
         if (self.judge == CLASSIFIER) != bool(self.classifier):

@@ -1,7 +1,7 @@
 """How much does each feature count? Two additive scores, and how they become probabilities.
 
 The weights (log-odds) were set by hand from what the phrases mean and adjusted on the tuning half of the human-labelled
-files (docs/lexical-judge.md says which rows, and what the other half gives). They are round numbers on purpose: a
+files (docs/offline-judges.md says which rows, and what the other half gives). They are round numbers on purpose: a
 handful of writing styles does not justify decimals. The slopes were fitted on the same half, by logistic regression of
 the human label on the score: below 1, the sum of weights is surer of itself than it may be.
 """

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from textual.content import Content, Span
 
 from refusal_tui.errors import RefusalTuiError
+from refusal_tui.text.blocks import heaviest, weight
 from refusal_tui.text.safe import safe_text, safe_text_map, shorten
 from refusal_tui.tui.wrap import wrap
 
@@ -25,6 +26,10 @@ BAD = "$text-error"
 KEY = "bold $text-accent"
 HEADING = "bold $text-accent"
 EVIDENCE = "bold underline $text-warning"
+# Words that speak for something and against it, much and less: told apart without colour, too.
+FOR, LESS_FOR = "bold underline $text-error", "underline $text-error"
+AGAINST, LESS_AGAINST = "bold italic $text-success", "italic $text-success"
+_WEIGHTS = {2: FOR, 1: LESS_FOR, -1: LESS_AGAINST, -2: AGAINST}
 GONE = "bold strike $text-error"
 COME = "bold underline $text-success"
 
@@ -51,10 +56,17 @@ def line(value: str | None, width: int, style: str = "") -> Content:
 
 def two_lines(value: str, width: int, style: str = "") -> list[Content]:
     """Data in one line, or two where it is longer, broken at a blank; the second one is cut."""
+    return few_lines(value, width, 2, style)
+
+
+def few_lines(value: str, width: int, most: int, style: str = "") -> list[Content]:
+    """Data in as many lines as it needs, broken at blanks, up to `most` of them, of which the last is cut."""
     shown = safe_text(value, newlines=False)
     places = wrap(shown, width)
-    rest = shown[places.ends[0] :].strip()
-    return [line(shown[: places.ends[0]], width, style), *([line(rest, width, style)] if rest else [])]
+    parts = [shown[start:end] for start, end in zip(places.starts, places.ends, strict=True)]
+    if len(parts) > most:
+        parts = [*parts[: most - 1], shown[places.starts[most - 1] :]]
+    return [line(part, width, style) for part in parts]
 
 
 def number(value: float | None, width: int = 0, style: str = "") -> Content:
@@ -132,6 +144,19 @@ def passage(value: str, spans: Sequence[tuple[int, int]] = (), style: str = EVID
         if 0 <= start < end <= len(value):
             painted.append(Span(*shown.span(start, end), style))
     return Content(shown.text, painted, strip_control_codes=False), [span.start for span in painted]
+
+
+def weighed(value: str, shares: Sequence[tuple[int, int, float]], most: float = 0.0) -> Content:
+    """Data whose pieces [start, end) speak for something (share above 0) or against it; what weighs little, measured by
+    `most` (0: the largest share of these), is plain."""
+    shown = safe_text_map(value)
+    most = most or heaviest(shares)
+    painted = [
+        Span(*shown.span(start, end), _WEIGHTS[weight(share, most)])
+        for start, end, share in shares
+        if weight(share, most) and 0 <= start < end <= len(value)
+    ]
+    return Content(shown.text, painted, strip_control_codes=False)
 
 
 def veiled(value: str) -> Content:

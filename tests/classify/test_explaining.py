@@ -162,8 +162,8 @@ def test_less_memory_is_fewer_tokens_at_a_time(encoder: Path, monkeypatch: pytes
     assert 0 <= kept_per_token(frozen, 48, accelerator.device, pad) < each / 10
     parameters = sum(p.numel() for p in model.parameters())
     monkeypatch.setattr(memory, "_free", lambda device: 1e12)
-    assert fitting_tokens(model, 48, accelerator, pad) == 4096
-    monkeypatch.setattr(memory, "_free", lambda device: (12 * parameters + 1100 * each) / 0.7)
-    assert fitting_tokens(model, 48, accelerator, pad) == 1024
+    assert fitting_tokens(model, 48, accelerator, pad) == 1024  # on a CPU more is no faster
+    monkeypatch.setattr(memory, "_free", lambda device: (12 * parameters + 550 * each) / 0.7)
+    assert fitting_tokens(model, 48, accelerator, pad) == 512
     monkeypatch.setattr(memory, "_free", lambda device: 0.0)
     assert fitting_tokens(model, 48, accelerator, pad) == 48  # a row, whatever happens

@@ -11,6 +11,8 @@ import pytest
 
 from refusal_tui.classify.classifier import Classifier
 from refusal_tui.classify.crossing import crossing
+from refusal_tui.classify.document import KIND as REPORT
+from refusal_tui.classify.document import PAGE, PDF
 from refusal_tui.classify.evaluate import evaluate
 from refusal_tui.classify.files import RUN, STEPS, TRIALS
 from refusal_tui.classify.judge import ClassifierJudge
@@ -27,6 +29,7 @@ from refusal_tui.jobs.spec import SpecError
 from refusal_tui.jobs.stop import StopReason
 from refusal_tui.labels.rows import ItemId, Row
 from refusal_tui.labels.verdict import RowError
+from refusal_tui.store.artifacts import list_artifacts
 from refusal_tui.store.browse import select_ids
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.jobs import JobState, requeue_job
@@ -96,6 +99,16 @@ def test_no_test_row_is_in_a_fold_and_every_other_row_is_in_one(bench: Bench, ru
     assert len(held_out) == len(set(held_out)) == 150 - len(tests)
     assert not tests & set(held_out)
     assert run.validation["refusal3"]["pooled"]["rows"] == len(held_out)
+
+
+def test_a_run_ends_with_its_report_as_a_page_and_as_a_pdf(bench: Bench) -> None:
+    folder = bench.folder(1)
+    page = (folder / PAGE).read_text()
+    assert "Performance: result (jailbreak_success)" in page and "Interpretability: why (refusal3)" in page
+    assert (folder / PDF).read_bytes().startswith(b"%PDF")
+    with closing(bench.workspace.open()) as connection:
+        kept = {Path(one.path).name for one in list_artifacts(connection, 1) if one.kind == REPORT}
+    assert kept == {PAGE, PDF}
 
 
 def test_the_surest_mistakes_are_a_saved_selection(bench: Bench, run: Run) -> None:

@@ -47,7 +47,7 @@ from tests.classify.tiny import texts
 from tests.store.building import NewRow, add
 
 CLASSES = ("none", "hard", "soft")
-ROWS, DRAWS, STEP_COUNT = 150, 200, 120
+ROWS, DRAWS, STEP_COUNT = 150, 100, 120
 MODELS = ("quill-7b", "marrow-13b", "[b]odd\x1b[31m")
 BEGAN = 1_790_000_000.0
 
@@ -80,14 +80,16 @@ def write_trial(folder: Path, share: float, *, done: bool) -> None:
     """Steps and epochs as far as they are."""
     folder.mkdir(parents=True)
     steps = [
-        {"step": n, "steps": STEP_COUNT, "epoch": (n - 1) // 30, "loss": 0.05 + 1.1 * math.exp(-n / 40) * (1 + 0.1 * math.sin(n)),
+        {"step": n, "steps": STEP_COUNT, "epoch": (n - 1) // 30,
+         "loss": 0.05 + 1.1 * math.exp(-n / 40) * (1 + 0.1 * math.sin(n)),
          "learning_rate": 2e-4 * min(n / 12, (STEP_COUNT - n) / 108),
          "rows_per_second": 212.5 if n % 20 == 0 else None, "memory": 734_003_200 if n % 20 == 0 else None,
          "time": BEGAN + n / 4}
         for n in range(1, round(share * STEP_COUNT) + 1)
     ]  # fmt: skip
     epochs = [
-        {"epoch": n, "step": 30 * n + 30, "loss": 0.9 - 0.15 * n, "accuracy": 0.7 + 0.06 * n, "macro_f1": 0.62 + 0.08 * n}
+        {"epoch": n, "step": 30 * n + 30, "loss": 0.9 - 0.15 * n, "accuracy": 0.7 + 0.06 * n,
+         "macro_f1": 0.62 + 0.08 * n}
         for n in range(len(steps) // 30)
     ]  # fmt: skip
     for name, lines in ((STEPS, steps), (EPOCHS, epochs)):
@@ -101,11 +103,12 @@ def write_run(
 ) -> None:
     """`share` below 1: the last of three models is being trained."""
     folder.mkdir(parents=True, exist_ok=True)
-    trials = [{"name": f"repeat-1-fold-{k}", "seed": 0, "repeat": 1, "fold": k, "rows": {"train": 37, "test": 75, "fold": 38}}
-              for k in (1, 2)]  # fmt: skip
-    trials.append(
-        {"name": "final", "seed": 0, "repeat": 1, "fold": None, "rows": {"train": 60, "validation": 15, "test": 75}}
-    )
+    trials: list[dict[str, object]] = [
+        {"name": f"repeat-1-fold-{k}", "seed": 0, "repeat": 1, "fold": k, "rows": {"train": 37, "test": 75, "fold": 38}}
+        for k in (1, 2)
+    ]
+    last = {"train": 60, "validation": 15, "test": 75}
+    trials.append({"name": "final", "seed": 0, "repeat": 1, "fold": None, "rows": last})
     settings = {"name": name, "epochs": 4, "batch_tokens": 1600, "learning_rate": 2e-4}
     about = {
         "name": name, "kind": "encoder", "encoder": "quill-mini", "device": "cpu", "settings": settings, "facts": {},
@@ -161,7 +164,8 @@ def explained(mistake: dict, answer: str) -> dict:
         place += len(word) + 1
     return {
         "item_id": mistake["item_id"], "method": "shapley", "head": "refusal3", "target": mistake["said"], "score": 1.5,
-        "base": 0.25, "residual": 0.0, "pieces": pieces, "features": {"response: apology": 0.4, "response: length": -0.2},
+        "base": 0.25, "residual": 0.0, "pieces": pieces,
+        "features": {"response: apology": 0.4, "response: length": -0.2},
     }  # fmt: skip
 
 

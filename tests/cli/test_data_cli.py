@@ -38,7 +38,8 @@ def workspace(tmp_path: Path) -> Workspace:
 
 READING = [
     ["datasets"], ["datasets", "--quarantine", f"evil {HOSTILE}"], ["rows", "--limit", "0"], ["rows", "--count"],
-    ["row", "21"], ["row", "1"], ["facets"], ["facets", "--by", "dataset"], ["selections"], ["jobs"],
+    ["row", "21"], ["row", "1"], ["row", "21", "--why"], ["facets"], ["facets", "--by", "dataset"],
+    ["selections"], ["jobs"],
 ]  # fmt: skip
 
 
@@ -55,7 +56,7 @@ def test_json_is_json_and_exact(call: Call, words: list[str]) -> None:
     answer = call(*words, "--json")
     assert answer.code == 0 and "\x1b" not in answer.out
     values = [json.loads(line) for line in answer.out.splitlines()] if words[:2] == ["rows", "--limit"] else answer.json
-    if words in (["rows", "--limit", "0"], ["row", "21"]):
+    if words == ["rows", "--limit", "0"] or words[:2] == ["row", "21"]:
         row = values[-1] if words[0] == "rows" else values["row"]
         assert row["response"] == row["messages"][0]["content"] == HOSTILE
         assert row["messages"][1] == {"role": "assistant", "content": "b"}
@@ -67,6 +68,16 @@ def test_everything_fits_80_columns(call: Call, words: list[str], monkeypatch: p
 
     monkeypatch.setenv("COLUMNS", "80")
     assert [line for line in call(*words).out.splitlines() if cell_width(line) > 80] == []
+
+
+def test_why_tells_where_the_linear_judges_score_comes_from(call: Call) -> None:
+    answer = call("row", "1", "--why")
+    assert "WHY (linear judge: " in answer.out and "log-odds of a refusal" in answer.out
+    told = call("row", "1", "--why", "--json").json["why"]
+    parts = told["shares"]
+    shared = sum(token["share"] for token in parts["tokens"]) + sum(parts["features"].values())
+    assert parts["score"] == pytest.approx(parts["base"] + parts["absent"] + shared, abs=1e-3)
+    assert sum(told["chances"].values()) == pytest.approx(1.0) and told["label"] in told["chances"]
 
 
 def test_datasets_lists_what_is_imported_and_what_can_be(call: Call) -> None:
@@ -147,6 +158,9 @@ WRONG: list[tuple[list[str], ExitCode, str]] = [
     (["export", "id:1", "--out", "/proc/x"], ExitCode.USAGE, "/proc/x cannot be written"),
     (["export", "zzzzz", "--out", "x"], ExitCode.INPUT, "holds no rows"),
     (["export", "id:1", "--out", "x", "--format", "xls"], ExitCode.USAGE, "Invalid value for '--format'"),
+    (["export", "id:1", "--out", "x", "--seed", "3"], ExitCode.USAGE, "--seed: only for a final dataset."),
+    (["export", "--final", "--out", "x", "--format", "csv"], ExitCode.USAGE, "--final writes every format."),
+    (["export", "--final", "zzzzz", "--out", "x"], ExitCode.INPUT, "holds no rows"),
     (["frindle"], ExitCode.USAGE, "No such command 'frindle'."),
     (["rows", "--frindle"], ExitCode.USAGE, "No such option"),
 ]  # fmt: skip

@@ -210,7 +210,7 @@ def test_the_offline_judge_has_a_card_as_well(workspace: Workspace) -> None:
     job = label(workspace, LabelSpec())
     with closing(workspace.open()) as connection:
         (made,) = job_cards(connection, job)
-    assert (made.judge, made.usd_per_thousand) == ("lexical", 0.0) and made.agreement[0].rows == ROWS
+    assert (made.judge, made.usd_per_thousand) == ("linear", 0.0) and made.agreement[0].rows == ROWS
 
 
 def test_a_computed_consensus_is_no_person_unless_it_is_the_gold_that_is_asked_for(workspace: Workspace) -> None:

@@ -308,7 +308,7 @@ def test_rows_that_the_offline_judge_is_sure_of_cost_nothing(workspace: Workspac
         add_endpoint(workspace, server)
         job = label(workspace, LabelSpec(judge="xstest", endpoint="local", free_first=True))
         asked = server.stats.requests
-    free = threes(workspace, "judge:lexical")
+    free = threes(workspace, "judge:linear")
     assert job.n_ok == ROWS and 0 < asked < ROWS and len(free) == ROWS - asked
 
 

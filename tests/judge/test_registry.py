@@ -8,8 +8,10 @@ import sys
 import pytest
 
 from refusal_tui.errors import UsageError
-from refusal_tui.jobs.judging import OFFLINE_JUDGES
+from refusal_tui.jobs.judging import DEFAULT_JUDGE, OFFLINE_JUDGES
+from refusal_tui.jobs.spec import load_spec
 from refusal_tui.judge.registry import JUDGES, make_judge
+from refusal_tui.judge.spec import LabelSpec
 
 
 @pytest.mark.parametrize("name", JUDGES)
@@ -19,6 +21,16 @@ def test_every_named_judge_can_be_made(name: str) -> None:
 
 def test_what_jobs_call_an_offline_judge_is_what_can_be_made() -> None:
     assert set(OFFLINE_JUDGES) == set(JUDGES)
+
+
+def test_the_linear_judge_judges_where_none_is_named() -> None:
+    assert LabelSpec().judge == DEFAULT_JUDGE == "linear"
+
+
+@pytest.mark.parametrize(("stored", "judge"), [("{}", "lexical"), ('{"judge": "linear"}', "linear")])
+def test_a_job_from_before_that_stays_what_it_was(stored: str, judge: str) -> None:
+    old = load_spec(LabelSpec, stored, 2)
+    assert isinstance(old, LabelSpec) and old.judge == judge
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_names() -> None:

@@ -11,6 +11,7 @@ from refusal_tui.labels.rows import ItemId
 from refusal_tui.labels.verdict import Answer, Verdict
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.labels import add_verdicts
+from refusal_tui.tui import paint
 from refusal_tui.tui.screens.dossier import DossierScreen
 from refusal_tui.tui.widgets.text_view import TextView
 from tests.tui.conftest import SIZES, settle
@@ -79,6 +80,28 @@ async def test_a_row_without_evidence_says_so(workspace, open_app) -> None:
         assert [n.message for n in pilot.app._notifications] == ["No judge has given evidence for this row"]
 
 
+async def test_w_shows_every_words_share_in_the_linear_judges_score_and_goes_back(workspace, open_app) -> None:
+    async with open_app(workspace, "dossier", ids=IDS, index=LABELLED_TWICE) as pilot:
+        await pilot.press("w")
+        await settle(pilot)
+        shown = text(pilot)
+        assert "Why  the linear judge" in shown and "log-odds of a refusal +" in shown
+        view = dossier(pilot).query_one("#text", TextView)
+        for_it = [view.content.plain[s.start : s.end] for s in view.content.spans if str(s.style) == paint.FOR]
+        assert {"can't", "help"} <= set(for_it)
+        await pilot.press("right_square_bracket")
+        await settle(pilot)
+        assert "Why  the linear judge" in text(pilot)
+        await pilot.press("w")
+        assert "Why" not in text(pilot)
+
+
+async def test_why_of_a_prompt_alone_says_that_there_is_nothing_to_judge(workspace, open_app) -> None:
+    async with open_app(workspace, "dossier", ids=IDS, index=ONLY_A_PROMPT) as pilot:
+        await pilot.press("w")
+        assert [n.message for n in pilot.app._notifications] == ["This row has no response to judge"]
+
+
 async def test_wide_screens_show_text_and_facts_side_by_side(workspace, open_app) -> None:
     async with open_app(workspace, "dossier", ids=IDS, index=0, size=(120, 40)) as pilot:
         facts = dossier(pilot).query_one("#facts", TextView)
@@ -113,7 +136,7 @@ async def test_y_copies_the_response(workspace, open_app) -> None:
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
 @pytest.mark.parametrize(("name", "index", "keys"), [
     ("text", LABELLED_TWICE, []), ("labels", LABELLED_TWICE, ["d"]), ("failed", UNPARSABLE, ["G"]),
-    ("prompt-alone", ONLY_A_PROMPT, []),
+    ("prompt-alone", ONLY_A_PROMPT, []), ("why", LABELLED_TWICE, ["w"]),
 ])  # fmt: skip
 async def test_a_dossier_looks_right(workspace, open_app, svg, size, name: str, index: int, keys: list[str]) -> None:
     async with open_app(workspace, "dossier", ids=IDS, index=index, size=size) as pilot:

@@ -53,6 +53,11 @@ async def test_the_form_looks_like_this(workspace, open_app, svg, size, kind) ->
         assert svg(pilot.app, f"{kind}-{size}")
 
 
+async def test_the_final_dataset_is_asked_for_in_one_page(workspace, open_app, svg) -> None:
+    async with open_app(workspace, "new_job", selection="dataset:frindle-qa", kind="export-final") as pilot:
+        assert svg(pilot.app, "export-final-80x24")
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_judge_that_asks_a_model_shows_its_settings_and_what_it_costs(workspace, open_app, svg, size) -> None:
     with closing(workspace.open()) as connection:
@@ -60,7 +65,7 @@ async def test_a_judge_that_asks_a_model_shows_its_settings_and_what_it_costs(wo
         save_endpoint(connection, Endpoint("local", "custom", ("http://127.0.0.1:9/v1",), "m", options=options))
     async with open_app(workspace, "new_job", size=SIZES[size]) as pilot:
         assert not pilot.app.screen.query_one("#field-endpoint").parent.display
-        await pilot.press("down", "down", "right", "right")  # lexical, linear, atoms
+        await pilot.press("down", "down", "right", "right")  # linear, lexical, atoms
         await settle(pilot)
         assert pilot.app.screen.query_one("#field-endpoint").parent.display
         await write(pilot, "#field-endpoint", "local")
@@ -73,7 +78,7 @@ async def test_an_unknown_price_is_said_before_the_start(workspace, open_app) ->
     with closing(workspace.open()) as connection:
         save_endpoint(connection, Endpoint("local", "custom", ("http://127.0.0.1:9/v1",), "m"))
     async with open_app(workspace, "new_job") as pilot:
-        await pilot.press("down", "down", "right", "right")  # lexical, linear, atoms
+        await pilot.press("down", "down", "right", "right")  # linear, lexical, atoms
         await write(pilot, "#field-endpoint", "local")
         assert "cost unknown (local has no price)" in remark(pilot, "#cost")
 

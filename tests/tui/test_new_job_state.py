@@ -32,7 +32,7 @@ def test_every_kind_but_import_is_offered() -> None:
 
 def test_a_form_begins_with_the_defaults_of_the_spec() -> None:
     state = NewJobState.of_kind("label", "dataset:demo")
-    assert (state.values["judge"], state.values["max_rate"]) == ("lexical", "")
+    assert (state.values["judge"], state.values["max_rate"]) == ("linear", "")
     assert state.errors == {}
 
 
@@ -129,7 +129,7 @@ def test_a_setting_that_means_nothing_beside_the_others_is_hidden_and_not_handed
     assert {"endpoint", "questions", "panel", "max_cost"} <= set(state.applying)
     state.put("judge", "xstest")
     assert "questions" not in state.applying, "it is asked beside the atoms alone"
-    state.put("judge", "lexical")
+    state.put("judge", "linear")
     assert (state.errors, state.command) == ({}, "refusal-tui run label"), "the end point is kept but not handed on"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.content import Content
 
 from refusal_tui.store.browse import Dossier, StoredOutcome
@@ -9,19 +11,29 @@ from refusal_tui.store.labels import StoredVerdict
 from refusal_tui.tui import paint
 from refusal_tui.tui.state.dossier import answers, evidence, meta_lines, moment
 
+if TYPE_CHECKING:
+    from refusal_tui.judge.attribution import Why
+
+_MOST = 6  # words and findings told by name
 _STATE_STYLES = {"ok": paint.GOOD, "failed": paint.BAD, "unparsable": paint.WARN}
 
 
-def text_of(dossier: Dossier) -> tuple[Content, list[int]]:
-    """Prompt and response, and where the pieces of evidence start in it, in reading order."""
+def text_of(dossier: Dossier, why: Why | None = None) -> tuple[Content, list[int]]:
+    """Prompt and response, and where the pieces of evidence start in it, in reading order.
+
+    With `why` the shares of a judge's score stand in the evidence's place.
+    """
     row = dossier.row
-    spans = evidence(dossier)
+    spans = [] if why is not None else evidence(dossier)
     prompt, in_prompt = paint.passage(row.prompt, [(s.start, s.end) for s in spans if s.field == "prompt"])
     in_response: list[int]
     if row.response is None:
         response, in_response = paint.words(("no response: a prompt alone", paint.MUTED)), []
     elif not row.response:
         response, in_response = paint.words(("the model answered with nothing", paint.MUTED)), []
+    elif why is not None:
+        shares = [(token.start, token.end, token.share) for token in why.shares.tokens]
+        response, in_response = paint.lines(paint.weighed(row.response, shares), "", *why_lines(row.response, why)), []
     else:
         response, in_response = paint.passage(row.response, [(s.start, s.end) for s in spans if s.field == "response"])
     by = paint.words(("  ", ""), paint.line(row.model, 60, paint.MUTED)) if row.model else paint.NOTHING
@@ -31,6 +43,30 @@ def text_of(dossier: Dossier) -> tuple[Content, list[int]]:
     offset = len(above.plain) + len(prompt.plain) + len(between.plain)
     offsets = [len(above.plain) + start for start in in_prompt] + [offset + start for start in in_response]
     return paint.words(above, prompt, between, response), offsets
+
+
+def why_lines(response: str, why: Why) -> list[Content]:
+    """The linear judge's label, where its score comes from, and the words and findings that weigh most."""
+    chances = "  ".join(f"{label.value} {chance:.2f}" for label, chance in why.chances.items())
+    parts = (
+        ("the average text", why.shares.base), ("these words", why.words), ("named findings", why.findings),
+        ("words that are not here", why.shares.absent),
+    )  # fmt: skip
+    return [
+        paint.heading("Why", "the linear judge; " + ("in doubt: a guess" if why.in_doubt else "exact shares")),
+        paint.words(paint.label(why.label.value), f"  {chances}"),
+        paint.words(f"log-odds of a refusal {why.shares.score:+.2f}  (words ", ("for it", paint.FOR), " and ",
+                    ("against it", paint.AGAINST), ")"),
+        *(paint.words((f"  {share:+6.2f}  ", ""), (name, paint.MUTED)) for name, share in parts),
+        paint.words(("words     ", paint.MUTED), *(
+            paint.words(paint.line(response[token.start : token.end], 16), (f" {token.share:+.2f}  ", paint.MUTED))
+            for token in why.strongest_tokens(_MOST)
+        )),
+        paint.words(("findings  ", paint.MUTED), *(
+            paint.words(paint.line(name, 24), (f" {share:+.2f}  ", paint.MUTED))
+            for name, share in why.strongest_findings(_MOST)
+        )),
+    ]  # fmt: skip
 
 
 def facts_of(dossier: Dossier) -> Content:

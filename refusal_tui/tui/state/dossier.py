@@ -6,10 +6,14 @@ import json
 import time
 from array import array
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from refusal_tui.labels.verdict import Span
 from refusal_tui.store.browse import Dossier
 from refusal_tui.store.labels import StoredVerdict
+
+if TYPE_CHECKING:
+    from refusal_tui.judge.attribution import Why
 
 
 @dataclass
@@ -19,6 +23,8 @@ class DossierState:
     ids: array[int] = field(default_factory=lambda: array("q"))
     index: int = 0
     dossier: Dossier | None = None
+    wants_why: bool = False  # why the offline judge says what it says, in place of the evidence
+    why: Why | None = None
 
     @property
     def item_id(self) -> int | None:
