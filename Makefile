@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # CI and new machines alike: the tested versions, and no CUDA where a CPU build is enough.
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
-XDIST ?= -n 2
+# On two cores: a third of the time a test waits for a process or a screen.
+XDIST ?= -n 3
 
-.PHONY: help demo install dev test test-fast test-nightly lint fmt bench bench-llm bench-direction screenshots snapshots train-offline-judge clean
+.PHONY: help demo install dev test test-fast test-nightly lint fmt bench bench-llm bench-audit bench-direction bench-classify bench-finetune bench-gpu screenshots snapshots train-offline-judge train-tiny-chat clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,8 +54,20 @@ fmt: $(VENV)/.installed-dev ## format the code
 bench: $(VENV)/.installed-dev ## measure; prints the tables of docs/benchmarks.md
 	$(BIN)/python -m benchmarks --write
 
+bench-audit: $(VENV)/.installed-dev ## audit a million rows (twenty minutes, 4 GB of disk)
+	$(BIN)/python -m benchmarks --write audit
+
 bench-direction: $(VENV)/.installed-dev ## a direction search beside the published procedure (ten minutes)
 	$(BIN)/python -m benchmarks --write direction
+
+bench-classify: $(VENV)/.installed-dev ## training and evaluation beside the stock Trainer, offline judges (ten minutes)
+	$(BIN)/python -m benchmarks --write classify judges
+
+bench-finetune: $(VENV)/.installed-dev ## what a constraint costs per step; adapters in one loaded model (five minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks --write finetune
+
+bench-gpu: $(VENV)/.installed-dev ## the same on a CUDA device, models of 1.5 and 7 billion weights
+	$(BIN)/python -m benchmarks --write direction-gpu classify-gpu
 
 bench-llm: $(VENV)/.installed-dev ## the same for language-model jobs (an hour; BENCH_PEERS=1 adds other tools)
 	$(BIN)/python -m benchmarks --write llm llm-memory
@@ -67,7 +80,10 @@ screenshots: $(VENV)/.installed ## the pictures of the README
 
 HUMAN ?= ../shared/data/human
 train-offline-judge: $(VENV)/.installed-dev ## make the linear judge's weights again (HUMAN=folder of the labelled files)
-	$(BIN)/python -m refusal_tui.judge.offline.train $(HUMAN)
+	OMP_NUM_THREADS=1 $(BIN)/python -m refusal_tui.judge.offline.train $(HUMAN)
+
+train-tiny-chat: $(VENV)/.installed-dev ## make the tiny chat model of data/tiny_chat again (half a minute on one core)
+	OMP_NUM_THREADS=1 $(BIN)/python -m refusal_tui.direction.tiny.train data/tiny_chat
 
 clean: ## remove caches and the demo workspace
 	rm -rf artifacts/demo snapshot_report .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

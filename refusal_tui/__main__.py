@@ -14,9 +14,11 @@ def main() -> None:
     run(open_workbench)
 
 
-def open_workbench(workspace: Workspace, selection: str | None = None, review: str | None = None) -> int:
-    """Open the Textual app, on the rows of a selection or the cards of a review queue if one is given; nothing of
-    Textual is imported before.
+def open_workbench(
+    workspace: Workspace, selection: str | None = None, review: str | None = None, direction: int | None = None
+) -> int:
+    """Open the Textual app, on the rows of a selection, the cards of a review queue or the run of a direction job if
+    one is given; nothing of Textual is imported before.
 
     Returns the exit code: `App.run` itself returns normally even after a crash.
     """
@@ -24,6 +26,8 @@ def open_workbench(workspace: Workspace, selection: str | None = None, review: s
 
     if review is not None:
         app = RefusalApp(workspace, start="review", queue=review)
+    elif direction is not None:
+        app = RefusalApp(workspace, start="direction", job_id=direction)
     elif selection is not None:
         app = RefusalApp(workspace, start="browse", filter=selection)
     else:

@@ -36,6 +36,8 @@ class RefusalTuiError(Exception):
     def __init__(self, sentence: str, next_step: str = "") -> None:
         super().__init__(sentence)
         self.next_step = next_step
+        if next_step:
+            self.add_note(next_step)  # a traceback in somebody's own script ends with it
 
 
 class UsageError(RefusalTuiError):

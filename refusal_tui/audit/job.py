@@ -32,6 +32,7 @@ from refusal_tui.audit.report import (
     Level,
     NotRun,
     Report,
+    level_words,
     report_json,
 )
 from refusal_tui.audit.samples import review_samples
@@ -100,8 +101,8 @@ class AuditJob:
             _save_selections(connection, report, [int(table.ids[one.place]) for one in drawn])
             if self._spec.review:
                 queue_of_sample(connection, context.workspace.root, report, self._spec.review)
-        alarms, warnings = (len(report.of_level(level)) for level in (Level.ALARM, Level.WARNING))
-        return f"{len(table):,} rows: {alarms} alarms, {warnings} warnings; refusal-tui audit show {context.job.id}"
+        found = level_words(report, (Level.ALARM, Level.WARNING))
+        return f"{len(table):,} rows: {found}; refusal-tui audit show {context.job.id}"
 
     def _finder(self) -> Callable[[str], Iterable[PiiSpan]]:
         if not self._spec.names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from refusal_tui.audit.report import Level, Report, figure_words
+from refusal_tui.audit.report import Report, figure_words, level_words
 from refusal_tui.audit.sections import sections_of
 from refusal_tui.text.block_lines import section_lines
 from refusal_tui.text.safe import safe_text
@@ -18,9 +18,8 @@ def report_markdown(report: Report) -> str:
 
 
 def _lines(report: Report) -> Iterator[str]:
-    counts = ", ".join(f"{len(report.of_level(level))} {level.value}s" for level in Level)
     rows = f" of `{_code(report.selection)}`" if report.selection else ""
-    yield from (f"# Audit {report.job}", "", f"{report.total_items:,} rows{rows}: {counts}.", "")
+    yield from (f"# Audit {report.job}", "", f"{report.total_items:,} rows{rows}: {level_words(report)}.", "")
     for finding in report.findings:
         figure = figure_words(finding)
         yield f"- **{finding.level.value}** {_prose(finding.sentence)}" + (f" ({_prose(figure)})" if figure else "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -106,14 +107,27 @@ def counted(number: int, one: str, more: str) -> str:
     return f"{number:,} {one if number == 1 else more}"
 
 
+def level_words(report: Report, levels: Iterable[Level] = Level) -> str:
+    """How many findings of each level: `1 alarm, 4 warnings, 7 notes`."""
+    return ", ".join(counted(len(report.of_level(one)), one.value, f"{one.value}s") for one in levels)
+
+
 def figure_words(finding: Finding) -> str:
     """The statistic behind a finding with its interval and p-value; "" where there is none."""
     figure = finding.statistic
     if figure is None:
         return ""
     bounds = "" if figure.low is None or figure.high is None else f" ({figure.low:.3g} to {figure.high:.3g})"
-    chance = "" if figure.p_value is None else f", p = {figure.p_value:.2g}"
+    chance = "" if figure.p_value is None else f", {_chance_words(figure.p_value)}"
     return f"{figure.name}: {figure.value:.4g}{bounds}{chance}"
+
+
+def _chance_words(p_value: float) -> str:
+    """
+    >>> _chance_words(0.0), _chance_words(0.012)
+    ('p < 1e-12', 'p = 0.012')
+    """
+    return "p < 1e-12" if p_value < 1e-12 else f"p = {p_value:.2g}"
 
 
 def report_json(report: Report) -> dict[str, Any]:

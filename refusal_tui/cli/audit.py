@@ -60,10 +60,10 @@ def show(session: Session, job_id: int, section: str | None, markdown: bool, as_
 
 
 def _show(report: Report, without: Sequence[str], files: Sequence[str]) -> None:
-    from refusal_tui.audit.report import Level
+    from refusal_tui.audit.report import level_words
 
-    counts = ", ".join(f"{len(report.of_level(level))} {level.value}s" for level in Level)
-    emit(f"Audit of {report.total_items:,} rows{f' ({report.selection})' if report.selection else ''}: {counts}")
+    selection = f" ({report.selection})" if report.selection else ""
+    emit(f"Audit of {report.total_items:,} rows{selection}: {level_words(report)}")
     for finding in report.findings:
         emit("")
         for line in _lines(finding, finding.name in without):

@@ -6,13 +6,23 @@ Training one: `refusal-tui run train-classifier`.
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from refusal_tui.cli.classifiers_report import report, rows
+from refusal_tui.cli.classifiers_runs import (
+    KIND,
+    classifier_argument,
+    finished_folder,
+    head_of,
+    head_option,
+    run_folder,
+    run_of,
+    training_job,
+)
 from refusal_tui.cli.common import Session, emit, emit_json, emit_table, json_option, pass_session
 from refusal_tui.errors import InputError
 
@@ -21,7 +31,6 @@ if TYPE_CHECKING:
     from refusal_tui.classify.report import Run
     from refusal_tui.store.jobs import Job
 
-KIND = "train-classifier"
 _SHOWN = 10  # mistakes and tokens; --json has all
 _MOST_PIECES, _PIECE_CELLS = 4, 40  # of a stored explanation
 _FIGURES = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
@@ -30,8 +39,6 @@ _TESTS = {
     "permutation_accuracy": "permutation of whole groups, accuracy",
     "permutation_macro_f1": "permutation of whole groups, macro-F1",
 }
-classifier_argument = click.argument("which", metavar="CLASSIFIER")
-head_option = click.option("--head", default="", metavar="HEAD", help="Of two heads, which one (default: the first).")
 
 
 @click.group(invoke_without_command=True)
@@ -52,7 +59,7 @@ def list_(session: Session, as_json: bool) -> None:
     from refusal_tui.store.jobs import list_jobs
 
     with session.store() as connection:
-        runs = [(job, _run(session, job.id)) for job in list_jobs(connection) if job.kind == KIND]
+        runs = [(job, run_of(session, job.id)) for job in list_jobs(connection) if job.kind == KIND]
     if as_json:
         emit_json([_brief(job, run) for job, run in runs])
         return
@@ -74,12 +81,12 @@ def list_(session: Session, as_json: bool) -> None:
 def show(session: Session, which: str, head: str, as_json: bool) -> None:
     """Show a classifier's figures, also while it is trained: classes, calibration, slices, folds, mistakes."""
     with session.store() as connection:
-        job = _job(connection, which)
-    run = _run(session, job.id)
+        job = training_job(connection, which)
+    run = run_of(session, job.id)
     if as_json:
         emit_json(_whole(job, run))
     else:
-        _describe(job, run, _head(run, head) if run.metrics else "")
+        _describe(job, run, head_of(run, head) if run.metrics else "")
 
 
 @classifiers.command()
@@ -97,13 +104,13 @@ def compare(session: Session, one: str, other: str, head: str, as_json: bool) ->
 
     names, predictions = [], []
     with session.store() as connection:
-        jobs = [_job(connection, which) for which in (one, other)]
+        jobs = [training_job(connection, which) for which in (one, other)]
     for job in jobs:
-        run = _run(session, job.id)
-        chosen = _head(run, head)
+        run = run_of(session, job.id)
+        chosen = head_of(run, head)
         number = list(run.heads).index(chosen)
         names.append(run.name)
-        predictions.append(read_predictions(_folder(session, job.id) / of_head(PREDICTIONS, number, chosen)))
+        predictions.append(read_predictions(run_folder(session, job.id) / of_head(PREDICTIONS, number, chosen)))
     found = compared(predictions[0], predictions[1])
     if as_json:
         emit_json({"classifiers": names, **found})
@@ -138,9 +145,9 @@ def explain(
     from refusal_tui.store.items import fetch_rows
 
     with session.store() as connection:
-        job = _job(connection, which)
+        job = training_job(connection, which)
         if item_id is None:
-            run = _run(session, job.id)
+            run = run_of(session, job.id)
             rows = fetch_rows(connection, [found["item_id"] for found in run.explanations])
             _stored(run, {row.item_id: {"prompt": row.prompt, "response": row.response or ""} for row in rows}, as_json)
             return
@@ -151,7 +158,7 @@ def explain(
     from refusal_tui.classify.explain import explain as explained
 
     prompt, response = rows[0].prompt, rows[0].response or ""
-    classifier = Classifier.load(_finished(session, job))
+    classifier = Classifier.load(finished_folder(session, job))
     found = explained(classifier, prompt, response, head=head, target=target, method=method)
     if as_json:
         emit_json({"item_id": item_id, **found.as_json()})
@@ -172,9 +179,9 @@ def export(session: Session, which: str, out: Path, as_json: bool) -> None:
 
     check_folder(str(out))
     with session.store() as connection:
-        job = _job(connection, which)
+        job = training_job(connection, which)
         kept = {Path(a.path).name: a.sha256 for a in list_artifacts(connection, job.id) if a.kind == FILE}
-    folder = _finished(session, job)
+    folder = finished_folder(session, job)
     changed = [
         name for name, digest in kept.items() if not (folder / name).is_file() or sha256_of(folder / name) != digest
     ]
@@ -187,45 +194,6 @@ def export(session: Session, which: str, out: Path, as_json: bool) -> None:
         emit_json({"folder": str(out), "files": sorted(path.name for path in out.iterdir())})
     else:
         emit(f"{len(kept)} files in {out}; README.md is the card.")
-
-
-def _job(connection: sqlite3.Connection, which: str) -> Job:
-    """By the number of the job, or by the classifier's name."""
-    from refusal_tui.classify.folder import classifier_job
-    from refusal_tui.store.jobs import get_job
-
-    job = get_job(connection, int(which) if which.isdigit() else classifier_job(connection, which))
-    if job.kind != KIND:
-        raise InputError(f"Job {job.id} ({job.kind}) trains no classifier.", "See: refusal-tui classifiers")
-    return job
-
-
-def _folder(session: Session, job_id: int) -> Path:
-    return session.workspace().artifacts / f"job-{job_id}"
-
-
-def _run(session: Session, job_id: int) -> Run:
-    from refusal_tui.classify.report import read_run
-
-    return read_run(_folder(session, job_id))
-
-
-def _finished(session: Session, job: Job) -> Path:
-    run = _run(session, job.id)
-    if run.classifier is None:
-        raise InputError(
-            f"Job {job.id} has no finished classifier ({job.state.value}).", f"See: refusal-tui jobs show {job.id}"
-        )
-    return run.classifier
-
-
-def _head(run: Run, head: str) -> str:
-    """The head that is asked for, of those with figures. Raises InputError where there are none yet."""
-    if not run.metrics:
-        raise InputError(f"{run.name or 'This run'} has no figures yet.", "Wait until it is trained: refusal-tui jobs")
-    if head and head not in run.metrics:
-        raise InputError(f"{run.name} was not trained on {head}.", f"Its heads: {', '.join(run.heads)}.")
-    return head or next(iter(run.metrics))
 
 
 def _brief(job: Job, run: Run) -> dict[str, object]:
@@ -315,3 +283,7 @@ def _tell(found: Explanation, texts: dict[str, str]) -> None:
     )
     for name, share in sorted(found.features.items(), key=lambda pair: -abs(pair[1]))[:_SHOWN]:
         emit(f"  {share:+.3f}  {name}")
+
+
+for _command in (report, rows):
+    classifiers.add_command(_command)

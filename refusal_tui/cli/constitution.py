@@ -49,6 +49,8 @@ def show(session: Session, as_json: bool) -> None:
         return
     emit(f"{found.name} ({found.hash}), profile {found.profile.value}")
     emit(f"a response refuses when: {found.response_refusal}")
+    for note in found.notes:
+        emit(f"  note: {note}")
     for outcome, rule in rules.items():
         emit(f"  {outcome}: {rule}")
 
@@ -122,6 +124,8 @@ def _told_flips(connection: sqlite3.Connection, new: Constitution, as_json: bool
         return counts.total()
     same = ", the same rules as now" if new == old else ""
     emit(f"{new.name} ({new.hash}), profile {new.profile.value}{same}: {counts.total():,} labels would flip.")
+    for note in new.notes:
+        emit(f"  note: {note}")
     if counts:
         emit_table(["head", "now", "then", "labels"], [[*key, number] for key, number in counts.most_common()])
         emit_table(["row", "annotator", "head", "now", "then"], first, cut=32)

@@ -66,7 +66,7 @@ def list_(session: Session, as_json: bool) -> None:
             progress = progress_of(job, worker)
             percent = f"{progress.fraction:.0%}" if progress.fraction is not None else ""
             rows = f"{progress.done:,}" + (f"/{progress.goal:,}" if progress.goal is not None else "")
-            rate = f"{progress.rate:,.0f}/s" if progress.rate and not job.step else ""
+            rate = f"{progress.rate:,.0f}/s" if progress.rate and progress.rate >= 0.5 and not job.step else ""
             failed = job.n_failed + job.n_unparsable or ""
             lines.append([job.id, job.kind, job.title, job.state.value, percent, job.step or rows, rate, failed])
     emit_table(["job", "kind", "title", "state", "", "done", "rate", "failed"], lines, cut=30)

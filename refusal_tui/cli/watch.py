@@ -91,7 +91,7 @@ def progress_line(job: Job, progress: Progress) -> str:
         parts.append(job.step)
     elif progress.goal is not None:
         parts.append(f"{progress.done:,}/{progress.goal:,}")
-    if progress.rate and not job.step:
+    if progress.rate and progress.rate >= 0.5 and not job.step:
         parts.append(f"{progress.rate:,.0f}/s")
     if progress.eta is not None:
         parts.append(f"{duration(progress.eta)} left")
@@ -161,4 +161,6 @@ def _tell_end(connection: sqlite3.Connection, job: Job) -> int:
         say(f"Go on with: refusal-tui jobs resume {job.id}")
         return ExitCode.OK
     say(f"See why with: refusal-tui jobs log {job.id}")
+    if job.state is JobState.INTERRUPTED:  # a failed one would fail again until its cause is mended
+        say(f"Go on with: refusal-tui jobs resume {job.id}")
     return ExitCode.JOB_FAILED

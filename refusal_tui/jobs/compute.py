@@ -26,11 +26,13 @@ _REPORT_SECONDS = 0.25
 
 
 class Stopped(Exception):
-    """The job is asked to stop; everything up to the last commit or checkpoint is kept."""
+    """The job is asked to stop, or stops by itself with a `note` that says why; everything up to the last commit or
+    checkpoint is kept."""
 
-    def __init__(self, reason: StopReason) -> None:
-        super().__init__(reason.value)
+    def __init__(self, reason: StopReason, note: str = "") -> None:
+        super().__init__(note or reason.value)
         self.reason = reason
+        self.note = note
 
 
 class ComputeJob(Protocol):

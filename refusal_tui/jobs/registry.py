@@ -25,13 +25,21 @@ class Lane:
 CPU = Lane("cpu", 1)
 FREE = Lane("free", 4)  # imports, exports, API jobs: side by side
 GPU = Lane("gpu", 1)  # weights in the worker's own process: one job has the device
-LANES: Mapping[str, Lane] = {lane.name: lane for lane in (CPU, FREE, GPU)}
+PIPELINE = Lane("pipeline", 1)  # who waits for jobs of the other lanes must not keep a place in them
+LANES: Mapping[str, Lane] = {lane.name: lane for lane in (CPU, FREE, GPU, PIPELINE)}
 
 # How a job gets a judge from the engine (`jobs/judging.py`).
 HANDED_JUDGE = "refusal_tui.judge.handed:make_handed_judge"
+# How the classifying room gets the offline judge's features, and shares of a linear score on them.
+HASHED_FEATURES = "refusal_tui.judge.linear:vectors"
+HASHED_BUCKETS = "refusal_tui.judge.ngrams:BUCKETS"
+HASHED_HEAD = "refusal_tui.judge.linear:Head"
+HASHED_SHARES = "refusal_tui.judge.attribution:explain_head"
 # How the judging room gets a classifier that was trained here.
 CLASSIFIER_JUDGE = "refusal_tui.classify.judge:classifier_judge"
 CHECK_CLASSIFIER = "refusal_tui.classify.folder:check_classifier"
+# How an export learns whether a source is gated: the adapters' cards say so.
+IS_GATED = "refusal_tui.ingest.catalog:is_gated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +142,26 @@ KINDS: Mapping[str, JobKind] = {
             selects=False,
         ),
         JobKind(
+            "refusal-adapter",
+            "Train a refusal adapter",
+            "Teach a local chat model refusals by LoRA, and take the directions of that update in weight space.",
+            "refusal_tui.finetune.adapter_spec:RefusalAdapterSpec",
+            "refusal_tui.finetune.adapter_job:RefusalAdapterJob",
+            GPU,
+            "compute",
+            selects=False,
+        ),
+        JobKind(
+            "robustness",
+            "Test robustness",
+            "Fine-tune against refusal, plainly and with the update constrained, and see how much refusal is left.",
+            "refusal_tui.finetune.spec:RobustnessSpec",
+            "refusal_tui.finetune.job:RobustnessJob",
+            GPU,
+            "compute",
+            selects=False,
+        ),
+        JobKind(
             "audit",
             "Audit labels",
             "Look for duplicates, leaks, personal data, thin classes and labels that cannot be trusted.",
@@ -152,6 +180,26 @@ KINDS: Mapping[str, JobKind] = {
             FREE,
             "compute",
             selects=True,
+        ),
+        JobKind(
+            "export-final",
+            "Final dataset",
+            "Write a selection to train on: one label per head, parts without leaks, personal data taken out.",
+            "refusal_tui.export.final_spec:FinalExportSpec",
+            "refusal_tui.export.final_job:FinalExportJob",
+            FREE,
+            "compute",
+            selects=True,
+        ),
+        JobKind(
+            "pipeline",
+            "Run a pipeline",
+            "From sources to the final dataset: import, generate, label, audit, review sample, export as one graph.",
+            "refusal_tui.pipeline.spec:PipelineSpec",
+            "refusal_tui.pipeline.job:PipelineJob",
+            PIPELINE,
+            "compute",
+            selects=False,
         ),
     )
 }

@@ -65,7 +65,7 @@ def _attempt(workspace: Workspace, connection: sqlite3.Connection, job: Job, sto
     except Stopped as stopped:
         if stopped.reason is StopReason.FENCED:
             raise FencedError(job.id) from stopped
-        return stopped.reason.state, _stop_note(stopped.reason)
+        return stopped.reason.state, stopped.note or _stop_note(stopped.reason)
     except FencedError:
         raise
     except RefusalTuiError as error:

@@ -12,7 +12,8 @@ A constitution is data: TOML, or the dataset-pipeline system's JSON as it is. Wh
     atoms                table atom -> wording of its question
     name, version, description    for people; no part of the meaning
 
-Outcomes without a rule of their own keep the built-in one; a row that no rule fits gets no outcome.
+Outcomes without a rule of their own keep the built-in one; a row that no rule fits gets no outcome. What that system's
+published file holds beyond these keys is named in `notes` (`labels/published.py`).
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from refusal_tui.labels.outcome import (
     RULE_WORDS,
     OutcomeRules,
 )
+from refusal_tui.labels.published import without_unused
 from refusal_tui.labels.taxonomy import (
     HARMS,
     HEAD_B,
@@ -71,7 +73,7 @@ class Constitution:
     """The rules in force. Two constitutions of the same meaning are equal and have the same `hash`.
 
     `rules` maps every outcome to its condition; `wording` every atom to its question; `meanings` holds the labels, by
-    (head, label), that a file describes otherwise than the taxonomy.
+    (head, label), that a file describes otherwise than the taxonomy; `notes` what its file says that is not used here.
     """
 
     name: str = "built-in"
@@ -87,6 +89,7 @@ class Constitution:
     refusal_indicators: tuple[str, ...] = REFUSAL_INDICATORS
     compliance_indicators: tuple[str, ...] = ()
     transform_indicators: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def outcome_rules(self) -> OutcomeRules:
@@ -153,6 +156,7 @@ def read(text: str, format: str = "toml", *, name: str = "constitution") -> Cons
 
 def from_mapping(data: Mapping[str, Any], *, name: str = "constitution") -> Constitution:
     """A constitution from its keys, merged over what is built in. Raises InputError with the key that is wrong."""
+    data, notes = without_unused(data)
     for key in data:
         if key not in KEYS:
             raise InputError(f"A constitution has no key {key!r}.", _nearest(key, KEYS))
@@ -174,6 +178,7 @@ def from_mapping(data: Mapping[str, Any], *, name: str = "constitution") -> Cons
         harms=HARMS if harms is None else tuple(h for h in HARMS if h in harms or h == OTHER),
         wording=dict(WORDING) | _wording(data),
         meanings=meanings,
+        notes=notes,
         **{key: _texts(data, key) for key in _PHRASES if key in data},
     )
 

@@ -32,7 +32,7 @@ from refusal_tui.jobs.spec import JobSpec, SpecError, build_spec, spec_fields
 from refusal_tui.judge.spec import LabelSpec
 from refusal_tui.labels.constitution import Constitution, from_mapping
 from refusal_tui.pipeline.lines import Place, json_lines, toml_lines
-from refusal_tui.pipeline.mistakes import ConfigError, Mistake, Where, dotted, nearest
+from refusal_tui.pipeline.mistakes import ConfigError, Mistake, Where, dotted, nearest, unknown_key
 from refusal_tui.pipeline.published import is_published, translate
 from refusal_tui.store.query import parse
 
@@ -94,9 +94,10 @@ def load_config(path: Path) -> PipelineConfig:
     """Raises ConfigError with every mistake, InputError for a file that cannot be read."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"The config {path} cannot be read: {reason}.", "Check the path.") from None
+    except OSError as error:
+        raise InputError(f"The config {path} cannot be read: {error.strerror}.", "Check the path.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"The config {path} is no UTF-8 text.", "Save it as UTF-8, or check the path.") from None
     format = "json" if path.suffix.lower() == ".json" else "toml"
     return read_config(text, format, folder=path.absolute().parent, file=path.name)
 
@@ -209,7 +210,7 @@ class _Reader:
             if name in chosen:
                 self._add((key, name), "is chosen by the pipeline; leave it out")
             elif name not in known:
-                self._add((key, name), f"there is no such setting; {nearest(name, known)}")
+                self._add((key, name), unknown_key(name, known, _TOP))
         usable = {name: _joined(value) for name, value in given.items() if name in known}
         return self._spec((key,), spec_type, values(usable))
 
@@ -250,7 +251,7 @@ class _Reader:
             return None
         for name in given:
             if name not in _DATASET:
-                self._add((*place, name), f"there is no such key; {nearest(name, _DATASET)}")
+                self._add((*place, name), unknown_key(name, _DATASET, _TOP))
         source, name = given.get("source"), given.get("name")
         if source is None and isinstance(name, str) and name:
             return Source(name)

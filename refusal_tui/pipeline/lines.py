@@ -23,8 +23,10 @@ _SPACE = re.compile(r"\s*")
 
 
 def line_of(lines: Mapping[Place, int], place: Place) -> int:
-    """The line of the place, or of the nearest one around it; 1 where nothing is known."""
+    """The line of the place, or of its first table, or of the nearest one around it; 1 where nothing is known."""
     while place and place not in lines:
+        if (*place, 0) in lines:  # [[label]] where [label] is meant
+            return lines[(*place, 0)]
         place = place[:-1]
     return lines.get(place, 1)
 

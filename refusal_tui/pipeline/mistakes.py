@@ -34,7 +34,7 @@ class ConfigError(InputError):
         listed = "\n".join(f"  {one}" for one in self.mistakes)
         super().__init__(
             f"The config has {number} mistake{'s' if number > 1 else ''}; nothing was started.\n{listed}",
-            "Correct the lines, then look again with: refusal-tui pipeline validate",
+            "Correct the lines, then look again with: refusal-tui pipeline validate CONFIG",
         )
 
 
@@ -65,6 +65,17 @@ def dotted(place: Place) -> str:
     """
     parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in place]
     return "".join(parts).removeprefix(".")
+
+
+def unknown_key(name: str, known: Collection[str], top: Collection[str]) -> str:
+    """What is wrong with a key of a table that has no such key. TOML gives what stands below `[export]` to export.
+
+    >>> unknown_key("seed", ["out", "test"], ["seed", "select"])
+    'is no key of this table but of the whole config: write it above the first table'
+    """
+    if name in top:
+        return "is no key of this table but of the whole config: write it above the first table"
+    return f"there is no such key; {nearest(name, known)}"
 
 
 def nearest(name: str, known: Collection[str]) -> str:

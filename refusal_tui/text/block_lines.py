@@ -46,7 +46,8 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TextLine:
-    """`opens`: the filter of the rows that the line speaks of. `name`: what of it can be left out."""
+    """`opens`: the filter of the rows that the line speaks of. `name`: what it is about, where something can be done
+    with that."""
 
     parts: tuple[tuple[str, Tone], ...] = ()
     opens: str = ""
@@ -233,7 +234,19 @@ def _tone(cell: str) -> Tone:
 
 
 def _placed(text: str, width: int, *, right: bool) -> str:
-    return text.rjust(width) if right else _left(text, width)
+    return text.rjust(width) if right else _left(_both_ends(text, width), width)
+
+
+def _both_ends(name: str, width: int) -> str:
+    """A long name without blanks is cut in its middle: people and models of one place differ at their ends.
+
+    >>> _both_ends("human:xstest/annotator-2", 13), _both_ends("short", 13), _both_ends("a sentence of words", 9)
+    ('human:…ator-2', 'short', 'a sentence of words')
+    """
+    if len(name) <= width or width < 9 or " " in name or not name.isascii() or not name.isprintable():
+        return name
+    end = (width - 1) // 2
+    return f"{name[: width - 1 - end]}…{name[-end:]}"
 
 
 def _left(text: str, width: int) -> str:

@@ -43,7 +43,8 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A table; `opens` has a filter per row, or is empty. `names`: what of a row can be left out, "" for nothing."""
+    """A table; `opens` has a filter per row, or is empty. `names`: what a row is about, where
+    something can be done with it (left out, drawn), "" for nothing."""
 
     title: str
     columns: Sequence[str]

@@ -51,7 +51,8 @@ def plot(
         share_x, share_y = (x - left) / (right - left), (min(max(y, low), high) - low) / (high - low)
         return round(share_x * (2 * wide - 1)), round((1 - share_y) * (4 * tall - 1))
 
-    for number, one in enumerate(series):
+    # what has intervals lies over what is marked alone
+    for number, one in sorted(enumerate(series), key=lambda pair: bool(pair[1].intervals)):
         spots = [spot(x, y) for x, y in one.points]
         if one.marked:
             glyphs |= {(y // 4, x // 2): (glyph_of(series, number), number) for x, y in spots}

@@ -13,7 +13,7 @@ LISTS = "Lists and texts"
 _NAMES = {
     "escape": "esc", "pagedown": "PgDn", "pageup": "PgUp", "home": "Home", "end": "End", "down": "↓", "up": "↑",
     "left": "←", "right": "→", "slash": "/", "question_mark": "?", "asterisk": "*", "colon": ":", "minus": "-",
-    "left_square_bracket": "[", "right_square_bracket": "]", "delete": "del",
+    "left_square_bracket": "[", "right_square_bracket": "]", "delete": "del", "backspace": "bksp",
 }  # fmt: skip
 
 

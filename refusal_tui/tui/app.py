@@ -52,6 +52,7 @@ SCREENS_BY_NAME = {
     "jobs": "refusal_tui.tui.screens.jobs:JobsScreen",
     "new_job": "refusal_tui.tui.screens.new_job:NewJobScreen",
     "job": "refusal_tui.tui.screens.job:JobScreen",
+    "pipeline": "refusal_tui.tui.screens.pipeline:PipelineScreen",
     "results": "refusal_tui.tui.screens.results:ResultsScreen",
     "agreement": "refusal_tui.tui.screens.agreement:AgreementScreen",
     "review": "refusal_tui.tui.screens.review:ReviewScreen",
@@ -62,7 +63,15 @@ SCREENS_BY_NAME = {
     "clean_review": "refusal_tui.tui.screens.clean_review:CleanReviewScreen",
     "judge_card": "refusal_tui.tui.screens.judge_card:JudgeCardScreen",
     "direction": "refusal_tui.tui.screens.direction:DirectionScreen",
+    "audit": "refusal_tui.tui.screens.audit:AuditScreen",
     "direction_answers": "refusal_tui.tui.screens.direction_answers:DirectionAnswersScreen",
+    "direction_bench": "refusal_tui.tui.screens.direction_bench:DirectionBenchScreen",
+    "direction_pictures": "refusal_tui.tui.screens.direction_pictures:DirectionPicturesScreen",
+    "direction_runs": "refusal_tui.tui.screens.direction_runs:DirectionRunsScreen",
+    "direction_tokens": "refusal_tui.tui.screens.direction_tokens:DirectionTokensScreen",
+    "training": "refusal_tui.tui.screens.training:TrainingScreen",
+    "training_mistake": "refusal_tui.tui.screens.training_mistake:TrainingMistakeScreen",
+    "robustness": "refusal_tui.tui.screens.robustness:RobustnessScreen",
     "settings": "refusal_tui.tui.screens.settings:SettingsScreen",
     "endpoint_form": "refusal_tui.tui.screens.endpoint_form:EndpointFormScreen",
 }
@@ -189,7 +198,7 @@ class RefusalApp(App[None]):
     def _poll(self) -> None:
         """Look whether anybody has written; nothing is read or painted otherwise."""
         version = self._read_data_version()
-        if version != self._data_version:
+        if version != self._data_version and self.screen_stack:  # it is empty while the app is taken down
             self._data_version = version
             self.store_changed()
 

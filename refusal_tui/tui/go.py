@@ -20,11 +20,15 @@ PLACES = {
     "j": ("jobs", "Jobs"),
     "n": ("new_job", "New job"),
     "i": ("import", "Import"),
+    "p": ("pipeline", "Pipeline"),
     "r": ("results", "Results"),
     "v": ("review", "Review"),
     "a": ("agreement", "Agreement"),
     "c": ("judge_card", "Judge card"),
     "f": ("direction", "Direction"),
+    "u": ("audit", "Audit"),
+    "t": ("training", "Training"),
+    "o": ("robustness", "Robustness"),
     "s": ("settings", "Settings"),
 }
 _GO = "Go "

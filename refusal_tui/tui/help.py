@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -49,16 +50,22 @@ class HelpOverlay(Overlay[None]):
 
 
 def _section(title: str, actions: list[Action]) -> list[Content]:
-    return [paint.heading(title), *(_entry(action.keys, action.what) for action in actions)]
+    return [paint.heading(title), *(line for action in actions for line in _entry(action.keys, action.what))]
 
 
 def _places() -> list[Content]:
     places = [(letter, word) for letter, (_, word) in PLACES.items()]
-    return [_entry(letter, word) for letter, word in [*places, ("g", "Top of the list")]]
+    return [line for letter, word in [*places, ("g", "Top of the list")] for line in _entry(letter, word)]
 
 
-def _entry(keys: str, what: str) -> Content:
-    return paint.words((f"{keys:<{_KEYS}} ", paint.KEY), paint.line(what, _COLUMN - _KEYS - 1))
+def _entry(keys: str, what: str) -> list[Content]:
+    """A sentence that is wider than its column goes on below itself: what a key does is never cut."""
+    width = _COLUMN - _KEYS - 1
+    parts = textwrap.wrap(what, width)
+    return [
+        paint.words((f"{'' if number else keys:<{_KEYS}} ", paint.KEY), paint.line(part, width))
+        for number, part in enumerate(parts)
+    ]
 
 
 def _side_by_side(left: list[Content], right: list[Content]) -> Content:

@@ -241,6 +241,35 @@ def test_the_demo_without_a_terminal_prints_its_summary_and_can_be_run_again(she
         Runner(workspace).kill_all()
 
 
+@pytest.mark.nightly
+@pytest.mark.kill
+def test_the_demo_finds_the_direction_of_the_tiny_model_and_says_how_to_look_at_it(
+    shell: Shell, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    workspace = Workspace(tmp_path / "home" / "refusal-tui-demo")
+    try:
+        for job in (4, 5):  # three imports come first, once
+            answer = shell("demo", "--direction")
+            assert answer.code == 0, answer.err
+            assert f"Job {job} is done: direction at position -1, layer 2 of 4: refusal" in answer.err
+            assert f"Its figures: refusal-tui --workspace {workspace.root} direction show {job}" in answer.err
+        shown = shell("--workspace", workspace.root, "direction", "show", "4").out
+        assert "harmless answers" in shown and "template end: -3 '<|end|>'" in shown
+    finally:
+        Runner(workspace).kill_all()
+
+
+def test_without_the_ml_extra_the_demo_s_direction_says_what_to_install(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.support.commands import call_here
+
+    monkeypatch.setattr("refusal_tui.cli.demo.ML", ("torch", "zibbet_that_nobody_installs"))
+    answer = call_here(workspace, "demo", "--direction", capsys=capsys)
+    assert answer.code == ExitCode.UNAVAILABLE and "pip install 'refusal-tui[ml]'" in answer.err
+
+
 def test_the_demo_keeps_away_from_a_workspace_with_data_of_one_s_own(shell: Shell, workspace: Workspace) -> None:
     before = workspace.root.stat().st_mode, sorted(workspace.root.iterdir())
     workspace.root.chmod(0o755)

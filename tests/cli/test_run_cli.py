@@ -45,7 +45,7 @@ def test_the_help_of_a_kind_shows_the_options_that_its_spec_generates(
 ) -> None:
     answer = call_here(workspace, "run", "label", "--help", capsys=capsys)
     assert answer.code == 0
-    generated = ("--judge [lexical", "[default: lexical]", "--max-rate", "at most so many rows per second")
+    generated = ("--judge [linear", "[default: linear]", "--max-rate", "at most so many rows per second")
     shown = " ".join(answer.out.split())
     for words in ("[SELECTION]...", *generated, "--pilot", "--detach", "--json"):
         assert words in shown

@@ -63,6 +63,24 @@ test = 0.6
     assert said["label.endpoint"].startswith("is needed") and "less than or equal to 1" in said["audit.sample_rate"]
 
 
+def test_a_key_of_the_config_below_a_table_is_told_where_it_belongs(folder: Path) -> None:
+    text = '[[datasets]]\nsource = "rows.jsonl"\nconstitution = "rules.toml"\n[export]\nselect = "is:refusal"\n'
+    [(line, key, what), (other_line, other_key, other_what)] = mistakes(text, folder)
+    assert (line, key, other_line, other_key) == (3, "datasets[0].constitution", 5, "export.select")
+    assert what == other_what and "above the first table" in what
+
+
+def test_a_list_of_tables_where_one_is_meant_has_its_line(folder: Path) -> None:
+    assert mistakes("seed = 1\n\n[[label]]\n", folder) == [(3, "label", "must be a table or false")]
+
+
+def test_a_config_that_is_no_text_says_how_to_save_it(folder: Path) -> None:
+    (folder / "config.toml").write_bytes(b"\xff\xfe\x00a=1")
+    with pytest.raises(InputError, match="no UTF-8") as told:
+        load_config(folder / "config.toml")
+    assert "UTF-8" in told.value.next_step
+
+
 @pytest.mark.parametrize(
     ("text", "line", "what"),
     [

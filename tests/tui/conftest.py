@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from refusal_tui.store.workspace import Workspace, create_workspace
 from refusal_tui.tui.app import RefusalApp
-from tests.tui.small_workspace import EPOCH, build
+from tests.tui.small_workspace import EPOCH, build, frozen_time
 
 SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
 
@@ -38,6 +38,20 @@ def workspace(built: Path, tmp_path: Path) -> Workspace:
 @pytest.fixture
 def empty_workspace(tmp_path: Path) -> Workspace:
     return create_workspace(tmp_path / "fresh")
+
+
+@pytest.fixture(scope="session")
+def built_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Training jobs 1 (mine) and 2 (other) have ended, job 3 (young) goes on."""
+    from tests.classify.written_run import add_rows, add_run
+
+    with frozen_time():
+        workspace = create_workspace(tmp_path_factory.mktemp("runs") / "demo")
+        ids = add_rows(workspace)
+        add_run(workspace, ids)
+        add_run(workspace, ids, name="other", seed=11)
+        add_run(workspace, ids, name="young", share=0.6)
+    return workspace.root
 
 
 Open = Callable[..., AbstractAsyncContextManager[Pilot]]

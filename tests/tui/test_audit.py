@@ -85,6 +85,16 @@ async def test_without_an_audit_it_looks_like_this(workspace, open_app, svg) -> 
         assert svg(pilot.app, "none")
 
 
+async def test_without_an_audit_every_key_says_how_to_start_one(workspace, open_app) -> None:
+    async with open_app(workspace, "audit") as pilot:
+        for key in ("f", "d", "v", "x", "e", "H"):
+            pilot.app.clear_notifications()
+            await press(pilot, key)
+            assert [notice.message for notice in pilot.app._notifications] == [
+                "There is no audit here yet; g n starts one"
+            ], key
+
+
 async def test_leaving_out_changes_no_row_and_the_same_key_undoes_it(audited, open_app, svg) -> None:
     async with open_app(audited, "audit") as pilot:
         await stand_on(pilot, "finding:repeated-rows")

@@ -214,7 +214,7 @@ async def test_a_bad_name_is_refused_with_what_to_do(workspace, open_app) -> Non
     [
         (["J"], {"selection": "judge:hard", "kind": None}),
         (["e"], {"selection": "judge:hard", "kind": "export"}),
-        (["E"], {"selection": "judge:hard", "kind": "export"}),
+        (["E"], {"selection": "judge:hard", "kind": "export-final"}),
         (["space", "J"], {"selection": "id:2", "kind": None}),
     ],
 )

@@ -169,7 +169,9 @@ async def test_counts_follow_the_store(workspace, open_app) -> None:
 async def test_the_command_is_copied(workspace, open_app) -> None:
     async with open_app(workspace, "job", job_id=1) as pilot:
         await pilot.press("y")
-        assert (workspace.artifacts / "clipboard.txt").read_text() == "refusal-tui run label dataset:frindle-qa"
+        assert (
+            workspace.artifacts / "clipboard.txt"
+        ).read_text() == "refusal-tui run label dataset:frindle-qa --judge lexical"
 
 
 @pytest.mark.parametrize("hostile", hostile_cases())

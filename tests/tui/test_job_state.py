@@ -132,7 +132,7 @@ def test_the_speed_in_tokens_is_that_of_the_last_seconds_and_at_the_end_the_aver
 
 
 def test_the_command_starts_the_same_job(workspace) -> None:
-    job_id = add_job(workspace, JobState.DONE, spec='{"judge": "lexical", "max_rate": 50.0}')
+    job_id = add_job(workspace, JobState.DONE, spec='{"judge": "linear", "max_rate": 50.0}')
     assert command_of(facts_of(workspace, job_id).job) == ("refusal-tui run label dataset:frindle-qa --max-rate 50.0")
 
 

@@ -2,8 +2,8 @@
 
     python -m refusal_tui.direction.tiny.train FOLDER [--blocks 4] [--steps 400] [--seed 0]
 
-It writes model, tokenizer and two files of prompts. One torch thread on the same machine gives the same weights each
-time; another machine, or two threads, give others: tests look at the shipped folder.
+It writes model, tokenizer, two files of prompts and five of dialogues. One torch thread on the same machine gives the
+same weights each time; another machine, or two threads, give others: tests look at the shipped folder.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+from refusal_tui.direction.tiny.dialogues import write_dialogues
 from refusal_tui.direction.tiny.world import World, make_world
 
 BLOCKS, STEPS = 4, 400
@@ -86,6 +87,7 @@ def main() -> None:
     world = make_world(options.seed)
     model = train(world, blocks=options.blocks, steps=options.steps, seed=options.seed)
     write(options.folder, world, model)
+    write_dialogues(options.folder, world)
     print(f"{options.folder}: {sum(parameter.numel() for parameter in model.parameters()):,} parameters")
 
 

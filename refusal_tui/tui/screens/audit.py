@@ -111,14 +111,20 @@ class AuditScreen(WorkScreen):
     def _key(self) -> str | None:
         return self.query_one(LineList).key
 
+    def _reported(self) -> Report | None:
+        """The report; where there is none, every key says so."""
+        if self.state.report is None:
+            self.work.say("There is no audit here yet; g n starts one")
+        return self.state.report
+
     # --- keys --------------------------------------------------------------------------------------------------------
 
     @on(LineList.Opened)
     def action_open_rows(self) -> None:
         rows = self.state.rows(self._key)
-        if rows is None:
+        if rows is None and self._reported() is not None:
             self.work.say("This line speaks of no rows that could be opened")
-        else:
+        elif rows is not None:
             self.work.push("browse", filter=rows)
 
     def action_section(self, step: int) -> None:
@@ -135,6 +141,8 @@ class AuditScreen(WorkScreen):
 
     def action_fix(self) -> None:
         finding, action = self.state.finding(self._key), self.state.action(self._key)
+        if self._reported() is None:
+            return
         if action is None:
             self.work.say(finding.advice if finding is not None and finding.advice else "There is nothing to mend here")
         elif action.does is Does.LEAVE_OUT:
@@ -153,6 +161,8 @@ class AuditScreen(WorkScreen):
 
     def action_leave_out(self) -> None:
         name = self.state.surplus(self._key)
+        if self._reported() is None:
+            return
         if name is None:
             self.work.say("Only repeats, clusters, leaks and personal data can be left out")
         else:
@@ -183,8 +193,8 @@ class AuditScreen(WorkScreen):
     def action_review(self) -> None:
         if self.state.queue:
             self.work.push("review_card", queue=self.state.queue)
-        elif self.state.report is not None:
-            self._make_queue(self.state.report)
+        elif (report := self._reported()) is not None:
+            self._make_queue(report)
 
     @work(thread=True, exit_on_error=False, group="write")
     def _make_queue(self, report: Report) -> None:
@@ -195,16 +205,16 @@ class AuditScreen(WorkScreen):
         work.call_later(self.store_changed)
 
     def action_export(self) -> None:
-        if self.state.report is None:
+        report = self._reported()
+        if report is None:
             return
-        kept = self.state.rows(KEPT) if self.state.without else self.state.report.selection
+        kept = self.state.rows(KEPT) if self.state.without else report.selection
         self.work.push("new_job", selection=kept or "", kind="export")
 
     def action_page(self) -> None:
-        if self.state.report is not None:
-            self.work.copy(
-                str(report_folder(self.work.workspace.root, self.state.report.job) / PAGE), "path of the page"
-            )
+        report = self._reported()
+        if report is not None:
+            self.work.copy(str(report_folder(self.work.workspace.root, report.job) / PAGE), "path of the page")
 
     def action_job(self) -> None:
         if self.state.job_id is not None:
@@ -221,9 +231,8 @@ class AuditScreen(WorkScreen):
         self.query_one(LineList).action_scroll_home()
 
     def action_write(self) -> None:
-        report = self.state.report
+        report = self._reported()
         if report is None:
-            self.work.say("There is no report to write")
             return
         path = self.work.workspace.artifacts / f"audit-{report.job}.md"
         try:

@@ -17,6 +17,7 @@ LEVELS = {
     Level.NOTE: ("· note", paint.MUTED),
 }
 _WORD, _ROWS = 10, 9
+_MOST_LINES = 4  # of a sentence or an advice: no finding of ours has more in 80 cells
 _TONES = {
     Tone.PLAIN: "",
     Tone.HEADING: paint.HEADING,
@@ -33,7 +34,7 @@ def head(state: AuditState) -> Content:
     if report is None:
         return paint.NOTHING
     parts: list[Content | tuple[str, str] | str] = [(f"{report.total_items:,} rows", paint.STRONG)]
-    if report.selection:
+    if report.selection and not state.without:  # what is left out is news, what was audited is known
         parts += [" ", paint.line(report.selection, 24, paint.MUTED)]
     for level, (word, style) in LEVELS.items():
         count = len(report.of_level(level))
@@ -139,9 +140,9 @@ def below(state: AuditState, key: str | None, width: int) -> Content:
 def _whole(state: AuditState, finding: Finding, width: int) -> list[Content]:
     figure = figure_words(finding)
     told = [
-        *paint.two_lines(finding.sentence, width, paint.STRONG),
-        paint.line(f"{finding.name}   {figure}" if figure else finding.name, width, paint.MUTED),
-        *paint.two_lines(finding.advice, width),
+        *paint.few_lines(finding.sentence, width, _MOST_LINES, paint.STRONG),
+        *paint.few_lines(f"{finding.name}   {figure}" if figure else finding.name, width, 2, paint.MUTED),
+        *paint.few_lines(finding.advice, width, _MOST_LINES),
     ]
     if finding.name in state.without:
         told.append(paint.keys(("d", "takes these rows in again")))

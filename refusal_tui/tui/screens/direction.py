@@ -30,6 +30,7 @@ from refusal_tui.tui.widgets.remark import Remark
 _PADDING = 4  # cells at the sides of the lines above and below the map
 _AROUND = 12  # lines that are neither the map nor the evidence
 _LEAST_EVIDENCE = 4
+_NO_RUN = "There is no run here yet; g n starts one"
 
 
 class DirectionScreen(WorkScreen):
@@ -207,7 +208,9 @@ class DirectionScreen(WorkScreen):
             super().action_escape()
 
     def action_answers(self) -> None:
-        if self.state.answers:
+        if self.state.job_id is None:
+            self.work.say(_NO_RUN)
+        elif self.state.answers:
             self.work.push("direction_answers", dataset=self.state.answers, job_id=self.state.job_id)
         else:
             self.work.say("This run has no answers (yet): they are asked for with --answers NAME")
@@ -216,7 +219,7 @@ class DirectionScreen(WorkScreen):
         """Another screen of this run, at the candidate under the cursor."""
         state, at = self.state, self.state.at()
         if at is None:
-            self.work.say("This run has measured nothing yet")
+            self.work.say(_NO_RUN if state.job_id is None else "This run has measured nothing yet")
         elif screen == "direction_tokens":
             self.work.push(screen, job_id=state.job_id, layer=at.layer)
         else:
@@ -240,5 +243,7 @@ class DirectionScreen(WorkScreen):
 
     def action_write(self) -> None:
         report, job_id = self.state.report, self.state.job_id
-        if job_id is not None:
+        if job_id is None:
+            self.work.say(_NO_RUN)
+        else:
             keep(self.work, job_id, map_pictures(report, self.state.measure) if report.grid else [])

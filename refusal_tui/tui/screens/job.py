@@ -43,7 +43,7 @@ class JobScreen(JobKeys):
         Binding(
             "t", "retry_class", "retry kind", tooltip="Try the rows of one kind of error again", id="job.retry_class"
         ),
-        Binding("v", "look_at_work", "The judge's card, the review or the map", show=False, id="job.look_at_work"),
+        Binding("v", "look_at_work", "Its judge card, review, map or findings", show=False, id="job.look_at_work"),
         Binding("a", "answers", "Show or hide the answers", show=False, id="job.answers"),
         Binding("y", "copy_command", "Copy the command", show=False, id="job.copy_command"),
     ]
@@ -173,7 +173,7 @@ class JobScreen(JobKeys):
         if kind in LOOKED_AT:
             self.work.push(LOOKED_AT[kind][0], job_id=self._state.job_id)
         else:
-            self.work.say("Labelling, cleaning and direction jobs have a screen for their work; this one has none")
+            self.work.say("Labelling, cleaning, direction, audit, training, robustness have screens for their work")
 
     def action_failed_rows(self) -> None:
         facts = self._state.facts
@@ -198,7 +198,7 @@ class JobScreen(JobKeys):
 
         def again(job_id: int) -> str:
             rows = control.retry(self.work.workspace, job_id, error_class)
-            return f"Job {job_id} tries {rows:,} rows again ({what})."
+            return f"Job {job_id} tries {rows:,} failures again ({what})."
 
         self._act(again)
 

@@ -23,6 +23,13 @@ LOOKED_AT = {
     "direction": ("direction", "map and evidence"),
     "audit": ("audit", "findings"),
     "pipeline": ("pipeline", "the graph"),
+    "train-classifier": ("training", "curves and figures"),
+    "robustness": ("robustness", "what is left of refusal"),
+}
+WATCHED = {  # worth a look while they run
+    "direction": "see the map fill in",
+    "train-classifier": "see it learn",
+    "robustness": "see arms and losses",
 }
 _LEVELS = {"error": paint.BAD, "warning": paint.WARN}
 _LOW = 14  # lines of the body: below that nothing is spent on looks
@@ -116,8 +123,8 @@ def _decision(facts: JobFacts) -> Content | None:
         return paint.keys(("r", "go on where it stopped"), ("x", "cancel"))
     if facts.line.state is JobState.FAILED:
         return paint.keys(("r", "try again"), ("R", "try failed rows again"), ("l", "see the log"))
-    if facts.line.state is JobState.RUNNING and facts.job.kind == "direction":
-        return paint.keys(("v", "see the map fill in"))
+    if facts.line.state is JobState.RUNNING and facts.job.kind in WATCHED:
+        return paint.keys(("v", WATCHED[facts.job.kind]))
     if facts.line.state is JobState.DONE:
         failed = [("R", "try the failed rows again"), ("e", "look at them")] if facts.line.failed else []
         look = [("v", LOOKED_AT[facts.job.kind][1])] if facts.job.kind in LOOKED_AT and facts.line.done else []

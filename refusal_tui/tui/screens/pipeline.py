@@ -87,7 +87,8 @@ class PipelineScreen(WorkScreen):
             super().action_escape()
 
     def _graph(self) -> None:
-        self.state.plan = self.state.problem = None
+        """What is shown is what `r` runs: a config that was only looked at is forgotten."""
+        self.state.plan = self.state.problem = self.state.chosen = None
         self._show()
 
     @on(LineList.Opened)

@@ -20,6 +20,7 @@ from refusal_tui.tui.widgets.progress_line import STATE_STYLES, state_word
 
 _STATE = 15
 _BAR = 10
+_MOST_LINES = 8  # of a note or a mistake: a list of all keys that there are has five
 # A state that no job has; the others look as they do on every screen.
 _OWN = {
     StepState.WAITING: ("·", paint.MUTED),
@@ -144,16 +145,20 @@ def _planned(one: PlannedStep, columns: tuple[int, int], width: int) -> Line:
 def _problem(state: PipelineState, width: int) -> list[Line]:
     problem = state.problem
     assert problem is not None
+    keys = Line(paint.keys(("l", "look again"), ("o", "another config"), ("esc", "back to the graph")))
     if not isinstance(problem, ConfigError):
         said = [str(problem), problem.next_step]
-        return [Line(), *(Line(part) for text in said if text for part in _wrapped(text, width, paint.WARN))]
-    lines = [Line(), Line(paint.words((f"{len(problem.mistakes)} mistakes; nothing was started.", paint.WARN))), Line()]
+        parts = [Line(part) for text in said if text for part in _wrapped(text, width, paint.WARN)]
+        return [Line(), *parts, Line(), keys]
+    number = len(problem.mistakes)
+    told = f"{number} mistake{'' if number == 1 else 's'}; nothing was started."
+    lines = [Line(), Line(paint.words((told, paint.WARN))), Line()]
     for mistake in problem.mistakes:
         where = paint.words(paint.line(f"{mistake.file}:{mistake.line}", width // 2, paint.KEY), "  ")
         key = paint.line(mistake.key, max(0, width - where.cell_length), paint.STRONG)
         lines.append(Line(paint.words(where, key)))
         lines += [Line(paint.words("    ", part)) for part in _wrapped(mistake.what, width - 4)]
-    return [*lines, Line(), Line(paint.keys(("l", "look again"), ("o", "another config")))]
+    return [*lines, Line(), keys]
 
 
 def _first_steps() -> list[Line]:
@@ -170,4 +175,4 @@ def _first_steps() -> list[Line]:
 
 
 def _wrapped(value: str, width: int, style: str = "") -> list[Content]:
-    return [part for text in value.splitlines() for part in paint.two_lines(text, width, style)]
+    return [part for text in value.splitlines() for part in paint.few_lines(text, width, _MOST_LINES, style)]

@@ -1,0 +1,1 @@
+"""Does refusal survive fine-tuning? Adapters, directions in weight space, and the robustness experiment."""

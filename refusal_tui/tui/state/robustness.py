@@ -1,0 +1,152 @@
+"""What does the Robustness screen show? A run as its folder tells it, the part looked at, what is behind a line."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from refusal_tui.errors import RefusalTuiError
+from refusal_tui.finetune.conclude import conclusion
+from refusal_tui.finetune.figures import VANILLA, ArmFigures, figures
+from refusal_tui.finetune.report import Run, TrialState, read_run
+from refusal_tui.finetune.sections import at_work, final_answers, trials_by_arm
+from refusal_tui.store.jobs import get_job
+from refusal_tui.tui.state.jobs import JobLine, JobWatch
+
+KIND = "robustness"
+RESULT, CURVE, PAIRED, TRAINING = "result", "curve", "paired", "training"
+TABS = (RESULT, CURVE, PAIRED, TRAINING)
+
+
+def robustness_jobs(connection: sqlite3.Connection) -> list[int]:
+    """Newest first."""
+    return [row[0] for row in connection.execute("SELECT id FROM job WHERE kind = ? ORDER BY id DESC", (KIND,))]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A run's folder at one moment, and what follows from it."""
+
+    job_id: int
+    run: Run
+    figures: tuple[ArmFigures, ...] = ()
+    said: tuple[str, ...] = ()
+
+
+def see(folder: Path, job_id: int) -> Seen:
+    """For a thread: a big run takes a second. Raises InputError for files that cannot be read."""
+    run = read_run(folder)
+    return Seen(job_id, run, figures(run), conclusion(run))
+
+
+_NOTHING = Seen(0, Run("", "", "", "", {}, (), ()))
+
+
+@dataclass(slots=True)
+class RobustnessState:
+    """`chosen`: the part that was asked for, "": training while the run goes on, then the result; `number`: of the
+    variant in a grid of learning rates and steps."""
+
+    job_id: int | None = None
+    jobs: list[int] = field(default_factory=list)
+    line: JobLine | None = None
+    step: str = ""
+    seen: Seen = _NOTHING
+    chosen: str = ""
+    number: int = 0
+    error: RefusalTuiError | None = None
+
+    def read_job(self, connection: sqlite3.Connection, watch: JobWatch, now: float) -> None:
+        """Where the job stands; what it has measured is read elsewhere (`see`)."""
+        self.jobs = robustness_jobs(connection)
+        if self.job_id is None:
+            self.job_id = self.next_job(0)
+        if self.job_id is None:
+            return
+        try:
+            job = get_job(connection, self.job_id)
+        except RefusalTuiError as error:
+            self.error = error
+            return
+        self.step, self.line = job.step, watch.line(connection, job, now)
+
+    def take(self, seen: Seen) -> None:
+        """What was read, unless another run is looked at by now."""
+        if seen.job_id == self.job_id:
+            self.seen, self.error = seen, None
+
+    @property
+    def run(self) -> Run:
+        return self.seen.run
+
+    @property
+    def tab(self) -> str:
+        active = self.line is not None and self.line.state.active
+        return self.chosen or (TRAINING if active else RESULT)
+
+    @property
+    def variant(self) -> str:
+        variants = self.run.variants
+        return variants[self.number % len(variants)]
+
+    @property
+    def now(self) -> TrialState | None:
+        """The trial at work, or the last one that was."""
+        begun = [trial for trial in self.run.trials if trial.steps]
+        return next((t for t in begun if t.state == "running"), begun[-1] if begun else None)
+
+    # --- moving ------------------------------------------------------------------------------------------------------
+
+    def next_job(self, step: int) -> int | None:
+        """Older ones for 1, newer ones for -1; None where there is no other."""
+        if self.job_id not in self.jobs:
+            return self.jobs[0] if self.jobs else None
+        index = self.jobs.index(self.job_id) + step
+        return self.jobs[index] if 0 <= index < len(self.jobs) else None
+
+    def show_job(self, job_id: int) -> None:
+        self.job_id, self.seen, self.line, self.error, self.number = job_id, _NOTHING, None, None, 0
+
+    def turn(self, step: int) -> None:
+        self.chosen = TABS[(TABS.index(self.tab) + step) % len(TABS)]
+
+    def turn_variant(self) -> bool:
+        """The next variant of the grid; False where there is no grid."""
+        if len(self.run.variants) < 2:
+            return False
+        self.number = (self.number + 1) % len(self.run.variants)
+        return True
+
+    # --- what the cursor stands on ------------------------------------------------------------------------------------
+
+    def joined(self, key: str | None) -> list[str]:
+        """The arms whose curve is drawn with lines and intervals: vanilla, and the one under the cursor."""
+        return [VANILLA, arm_of(key)]
+
+    def trial_of(self, key: str | None) -> TrialState | None:
+        """What is drawn below the table of arms: a trial of the arm under the cursor, or the one at work."""
+        mine = [trials for trials in trials_by_arm(self.run) if trials[0].arm + trials[0].variant == arm_of(key)]
+        return at_work(mine[0]) if mine and at_work(mine[0]).steps else self.now
+
+    @property
+    def all_answers(self) -> str:
+        """Of base and all arms at their last stops, as a filter; "" while nothing was asked."""
+        return final_answers(self.run, self.seen.figures, self.variant) if self.run.base is not None else ""
+
+
+def key_of(arm: str, number: int, answers: str) -> str:
+    """The key of line `number`, which speaks of an arm and its answers (a filter).
+
+    >>> arm_of(key_of("random", 3, "dataset:x")), answers_of(key_of("random", 3, "dataset:x")), answers_of("say:1")
+    ('random', 'dataset:x', '')
+    """
+    return f"arm:{arm}:{number}:{answers}"
+
+
+def arm_of(key: str | None) -> str:
+    return (key or "").split(":", 3)[1] if (key or "").startswith("arm:") else ""
+
+
+def answers_of(key: str | None) -> str:
+    return (key or "").split(":", 3)[3] if (key or "").startswith("arm:") else ""
