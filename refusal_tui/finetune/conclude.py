@@ -55,7 +55,7 @@ def _protects(arm: ArmFigures) -> bool:
     more = arm.against.get(VANILLA)
     beyond = more is not None and more.sure and more.interval.value > 0
     beside = control is None or (control.sure and control.interval.value > 0)
-    return beyond and beside and arm.holds is not False and arm.shifted is not False
+    return beyond and beside and arm.holds is not False and arm.shifted is True
 
 
 def _sentence(arm: ArmFigures) -> str:
@@ -76,7 +76,9 @@ def _sentence(arm: ArmFigures) -> str:
         return f"{told}: more than vanilla, but no more than {control.other}: any constraint of this size does it."
     if arm.shifted is False:
         return f"{told}: more than vanilla, but as much as vanilla keeps at that loss: it has learnt less."
-    where = " and above vanilla's curve at equal task loss" if arm.shifted else ""
+    if arm.shifted is None:
+        return f"{told}: more than vanilla; with these stops nobody can say whether it has only learnt less."
+    where = " and above vanilla's curve at equal task loss"
     return f"{told}: {_points(more.interval)} beside vanilla{where}."
 
 

@@ -72,9 +72,10 @@ class Difference:
 @dataclass(frozen=True, slots=True)
 class ArmFigures:
     """An arm of one variant at the last stop that its seeds have reached. `price`: its task loss minus vanilla's at
-    that step. `at_equal_loss`: what vanilla refuses where its task loss is as high (None: it never is); an arm above
-    that has shifted the curve, others have only learnt less. `violation`: the largest of any step and of the whole;
-    `holds`: see `report.py`. `against`: base, vanilla, and the control, where there is one."""
+    that step. `at_equal_loss`: what vanilla refuses where its task loss is as high (None: it never is), and `at_most`
+    at the stops around that loss; an arm above has shifted the curve, others have only learnt less. `violation`: the
+    largest of any step and of the whole; `holds`: see `report.py`. `against`: base, vanilla, and the control, where
+    there is one."""
 
     arm: str
     variant: str
@@ -82,6 +83,7 @@ class ArmFigures:
     curve: tuple[Point, ...]
     price: float | None
     at_equal_loss: float | None
+    at_most: float | None
     violation: tuple[float, float]
     holds: bool | None
     diverged: int
@@ -89,8 +91,12 @@ class ArmFigures:
 
     @property
     def shifted(self) -> bool | None:
-        """Whether refusal lies above vanilla's curve at equal task loss, beyond its interval; None: not known."""
-        return None if self.at_equal_loss is None else self.final.refused.interval.low > self.at_equal_loss
+        """Whether refusal lies above vanilla's curve at equal task loss, beyond its interval; None: not known, also
+        where vanilla's stops lie too far apart: it must lie above the one before, not above the line between two."""
+        if self.at_equal_loss is None or self.at_most is None:
+            return None
+        low = self.final.refused.interval.low
+        return True if low > self.at_most else False if low <= self.at_equal_loss else None
 
 
 CONTROLS = {"orthogonal": "random", "subspace": "random-subspace"}
@@ -140,24 +146,27 @@ def _figures(run: Run, arm: str, variant: str, curves: Mapping[str, Sequence[Poi
     trials = [trial for trial in run.trials if trial.arm == arm and trial.variant == variant]
     holding = [trial.holds for trial in trials if trial.holds is not None]
     base = base_point(run)
+    curves_to = [*([] if base is None else [base]), *vanilla] if vanilla else []
+    equal, most = at_loss(curves_to, curve[-1].task_loss)
     return ArmFigures(
         arm, variant, curve[-1], curve,
         None if beside is None else curve[-1].task_loss - beside.task_loss,
-        at_loss([*([] if base is None else [base]), *vanilla], curve[-1].task_loss) if vanilla else None,
+        equal, most,
         (max((t.worst[0] for t in trials), default=0.0), max((t.worst[1] for t in trials), default=0.0)),
         all(holding) if holding else None, sum(trial.state == "diverged" for trial in trials), against,
     )  # fmt: skip
 
 
-def at_loss(curve: Sequence[Point], loss: float) -> float | None:
-    """The refusal rate of a curve where its task loss first comes down to `loss`, in a line between stops."""
+def at_loss(curve: Sequence[Point], loss: float) -> tuple[float, float] | tuple[None, None]:
+    """The refusal rate of a curve where its task loss first comes down to `loss`, in a line between stops, and
+    the higher one of the two stops around it; None where it never does."""
     for before, after in pairwise(curve):
         if after.task_loss <= loss <= before.task_loss:
             width = before.task_loss - after.task_loss
             share = 0.0 if width == 0 else (before.task_loss - loss) / width
             one, other = before.refused.interval.value, after.refused.interval.value
-            return one + share * (other - one)
-    return None
+            return one + share * (other - one), max(one, other)
+    return None, None
 
 
 def rate(outcomes: Sequence[str], what: str) -> Rate:

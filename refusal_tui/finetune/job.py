@@ -22,6 +22,7 @@ from refusal_tui.finetune.conclude import conclusion
 from refusal_tui.finetune.data import Dialogue
 from refusal_tui.finetune.direction_files import load_factors, save_adapter
 from refusal_tui.finetune.directions import Directions
+from refusal_tui.finetune.document import write_report
 from refusal_tui.finetune.encode import Example, encode
 from refusal_tui.finetune.factors import Factors, attach, matched
 from refusal_tui.finetune.files import ARM_ADAPTER, BASE, CHECKPOINTS, DATA, DONE, EVALUATIONS, RUN, TRIALS
@@ -249,5 +250,6 @@ def _conclude(context: ComputeContext, trials: Sequence[Trial], total: int) -> s
         raise JobError("Every arm has diverged: there is nothing to compare.", "Use a smaller --learning-rate.")
     for name in (RUN, DATA, EVALUATIONS):
         context.artifact(context.folder / name, "robustness", {"name": run.name, "model": run.model})
+    context.artifact(write_report(context.folder, context.job.id), "robustness", {"name": run.name, "model": run.model})
     context.report(total, total, "done", now=True)
     return conclusion(run)[0]

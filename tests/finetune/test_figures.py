@@ -97,6 +97,14 @@ def test_an_arm_that_has_only_learnt_less_is_not_called_protection(tmp_path: Pat
     assert any("as much as vanilla keeps at that loss: it has learnt less" in line for line in conclusion(run))
 
 
+def test_stops_that_lie_too_far_apart_prove_nothing(tmp_path: Path) -> None:
+    """Vanilla was seen at losses of 2.0 and .1 alone: at .5 it may still have refused all."""
+    refused = {"vanilla": [2], "surgery": [80]}
+    run = read_run(make_run(tmp_path / "r", refused, {"vanilla": [0.1], "surgery": [0.5]}))
+    assert {each.arm: each.shifted for each in figures(run)}["surgery"] is None and "No effect" in conclusion(run)[0]
+    assert any("nobody can say whether it has only learnt less" in line for line in conclusion(run))
+
+
 def test_where_vanilla_loses_nothing_there_is_nothing_to_protect(tmp_path: Path) -> None:
     run = read_run(make_run(tmp_path / "r", {"vanilla": [97]}, {"vanilla": [0.1]}))
     assert conclusion(run)[0].endswith("the task does not wear refusal down, so that there is nothing to protect.")

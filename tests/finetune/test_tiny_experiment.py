@@ -26,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     bench.run(bench.adapter_spec(rank=32, alpha=64, seeds=1, **training))
     job, _ = bench.run(
         bench.spec(
-            arms="orthogonal,subspace,surgery,random,random-subspace", rank=8, alpha=16, n=100, seeds=3, checkpoints=2,
+            arms="orthogonal,subspace,surgery,random,random-subspace", rank=8, alpha=16, n=100, seeds=3, checkpoints=4,
             subspace_rank=32, answer_tokens=16, benign=str(TINY / "benign.jsonl"),
             **{**training, "learning_rate": "1e-3", "steps": "60"},
         )

@@ -14,6 +14,7 @@ from refusal_tui.store.workspace import Workspace, create_workspace
 from refusal_tui.tui.screens.audit import AuditScreen
 from refusal_tui.tui.screens.browse import BrowseScreen
 from refusal_tui.tui.screens.new_job import NewJobScreen
+from refusal_tui.tui.screens.results import ResultsScreen
 from refusal_tui.tui.screens.review_new import ReviewNewScreen
 from refusal_tui.tui.widgets.line_list import LineList
 from tests.audit.audited import audit, fill
@@ -128,6 +129,10 @@ async def test_enter_opens_the_rows_of_a_finding_and_f_the_form_that_mends_it(au
         await press(pilot, "f")
         assert isinstance(pilot.app.screen, ReviewNewScreen)
         assert "review new dataset:wild --name review-1 --size 50" in command(pilot.app.screen)
+        await press(pilot, "escape")
+        await stand_on(pilot, "finding:source-label")  # results --by dataset
+        await press(pilot, "f")
+        assert isinstance(pilot.app.screen, ResultsScreen) and pilot.app.screen.state.wanted.by == ("dataset",)
 
 
 async def test_the_report_is_written_and_its_page_named_and_v_makes_one_queue_and_opens_it(audited, open_app) -> None:

@@ -88,6 +88,8 @@ async def test_mistakes_of_a_config_are_listed_with_their_lines(workspace, open_
         await pilot.press("o", *"bad.toml", "enter")
         await settle(pilot)
         assert svg(pilot.app, "80x24")
+        await pilot.press("escape")  # what is shown is what r runs
+        assert pilot.app.screen.state.config_name == "no config: what is imported"
 
 
 async def test_enter_opens_the_job_of_a_step(workspace, open_app) -> None:

@@ -157,7 +157,8 @@ class AuditScreen(WorkScreen):
         elif action.does is Does.QUEUE:
             self.work.push("review_new", selection=action.selection, values=action.settings)
         else:
-            self.work.push("results", filter=self.state.report.selection if self.state.report else "")
+            by = tuple(str(action.settings.get("by", "model")).split(","))
+            self.work.push("results", filter=self.state.report.selection if self.state.report else "", by=by)
 
     def action_leave_out(self) -> None:
         name = self.state.surplus(self._key)

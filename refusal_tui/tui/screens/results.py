@@ -21,7 +21,7 @@ from refusal_tui.tui.lookup import Lookup
 from refusal_tui.tui.recount import Recount
 from refusal_tui.tui.screen import WorkScreen
 from refusal_tui.tui.screens.results_lines import COMPARE, results_lines, summary
-from refusal_tui.tui.state.results import Asked, ResultsState
+from refusal_tui.tui.state.results import GROUPINGS, Asked, ResultsState
 from refusal_tui.tui.widgets.line_list import LineList
 from refusal_tui.tui.widgets.remark import Remark
 
@@ -44,9 +44,9 @@ class ResultsScreen(WorkScreen):
         Binding("e", "write", "write", tooltip="Write the table as CSV, Markdown and SVG", id="results.write"),
     ]
 
-    def __init__(self, filter: str = "") -> None:
+    def __init__(self, filter: str = "", by: tuple[str, ...] = GROUPINGS[0]) -> None:
         super().__init__()
-        self.state = ResultsState(wanted=Asked(filter))
+        self.state = ResultsState(wanted=Asked(filter, by))
         self._lookup = Lookup(self)
         self._recount = Recount(self, self._lookup, _look_up, self._counted, self._failed, LEAST_SECONDS_BETWEEN_COUNTS)
 

@@ -19,6 +19,7 @@ GROUPINGS: tuple[tuple[str, ...], ...] = (
     ("model", "category"),
     ("category", "model"),
     ("model", "dataset", "category"),
+    ("dataset",),
 )
 SORTS = ("name", "refusal", "over_refusal", "fulfilment", "rows")
 
