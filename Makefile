@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # CI and new machines alike: the tested versions, and no CUDA where a CPU build is enough.
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
-# On two cores: a third of the time a test waits for a process or a screen.
-XDIST ?= -n 3
+# On two cores: half of the time a test waits for a process or a screen.
+XDIST ?= -n 4
 
 .PHONY: help demo install dev test test-fast test-nightly lint fmt bench bench-llm bench-audit bench-direction bench-classify bench-finetune bench-gpu screenshots snapshots train-offline-judge train-tiny-chat clean
 

@@ -18,7 +18,7 @@ from tests.support.processes import Runner
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.kill
-ROWS = 60_000  # seconds of work, so that there is time to look, kill and pause
+ROWS = 40_000  # seconds of work, so that there is time to look, kill and pause
 
 
 @pytest.fixture

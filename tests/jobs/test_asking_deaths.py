@@ -196,7 +196,7 @@ def test_a_worker_that_comes_back_after_its_lease_writes_nothing_and_soon_asks_n
     with serving(Settings(latency=0.02, answer=switch), keep_bodies=False) as server:
         runner = prepared(runners, LABEL.make(tmp_path / "ws", rows), server)
         job_id = control.submit(runner.workspace, LABEL.kind, LABEL.spec)
-        switch.arm(rows // 4, lambda: runner.kill_worker(job_id, signal.SIGSTOP))
+        switch.arm(rows // 4, lambda: runner.stop_worker(job_id))
         switch.wait()
         stopped = runner.wait_for_worker(job_id)
         with closing(runner.workspace.open()) as connection, transaction(connection):  # as if it had been so for long

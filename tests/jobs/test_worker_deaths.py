@@ -281,7 +281,7 @@ def test_sigint_and_sighup_do_not_reach_a_worker(runner: Runner) -> None:
 def test_a_stopped_worker_loses_its_job_and_writes_nothing_when_it_comes_back(runner: Runner) -> None:
     job_id = runner.label(rate=150)
     runner.wait_for_rows(job_id, 1)
-    stopped = runner.kill_worker(job_id, signal.SIGSTOP)
+    stopped = runner.stop_worker(job_id)
     with closing(runner.workspace.open()) as connection, transaction(connection):  # as if it had been so for long
         connection.execute(
             "UPDATE worker SET heartbeat_monotonic = heartbeat_monotonic - ? WHERE job_id = ?",

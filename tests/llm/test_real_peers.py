@@ -170,6 +170,7 @@ def test_weights_in_the_jobs_own_process_are_probed_and_generate(
     generated(call, workspace, "here", weights)
 
 
+@pytest.mark.nightly
 def test_closed_choices_are_labels_with_probabilities_by_one_forward_pass(
     weights: Path, workspace: Workspace, call: Call, runner: Runner
 ) -> None:

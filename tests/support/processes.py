@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -69,6 +71,19 @@ class Runner:
             logs = "\n".join(f"{path.name}: {path.read_text()[-2000:]}" for path in self.workspace.logs.glob("*.log"))
             raise AssertionError(f"{error}; it is {job.state.value}: {job.note}\n{logs}") from None
 
+    def stop_worker(self, job_id: int) -> WorkerRecord:
+        """SIGSTOP while it holds no lock: a process that is stopped within a transaction blocks everybody."""
+        while True:
+            worker = self.kill_worker(job_id, signal.SIGSTOP)
+            wait_until(lambda pid=worker.pid: _stands_still(pid), what="every thread to stop")
+            with closing(sqlite3.connect(self.workspace.database, timeout=0.0, isolation_level=None)) as connection:
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                    return worker
+                except sqlite3.OperationalError:
+                    os.kill(worker.pid, signal.SIGCONT)
+            time.sleep(0.003)
+
     def kill_worker(self, job_id: int, signal_: signal.Signals = signal.SIGKILL) -> WorkerRecord:
         worker = self.worker(job_id)
         assert worker is not None
@@ -114,3 +129,8 @@ def run_worker_with(workspace: Workspace, job_id: int, prelude: str) -> subproce
 
 def is_gone(pid: int) -> Callable[[], bool]:
     return lambda: start_ticks(pid) is None
+
+
+def _stands_still(pid: int) -> bool:
+    tasks = Path(f"/proc/{pid}/task").glob("*/stat")
+    return all(task.read_text().rpartition(")")[2].split()[0] == "T" for task in tasks)

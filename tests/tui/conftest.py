@@ -15,6 +15,7 @@ from refusal_tui.tui.app import RefusalApp
 from tests.tui.small_workspace import EPOCH, build, frozen_time
 
 SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
+NARROW_EVERY_RUN = ["80x24", pytest.param("120x40", marks=pytest.mark.nightly)]  # wide in every run: Home, Browse, Job
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ from refusal_tui.tui.screens.browse import BrowseScreen
 from refusal_tui.tui.screens.review import ReviewScreen
 from refusal_tui.tui.widgets.grid import Grid
 from refusal_tui.tui.widgets.line_list import LineList
-from tests.tui.conftest import SIZES, settle
+from tests.tui.conftest import NARROW_EVERY_RUN, SIZES, settle
 from tests.tui.hostile_cases import hostile_cases
 from tests.tui.small_workspace import NewRow
 
@@ -87,19 +87,19 @@ def listing(open_app, workspace, **more):
 # --- looks ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_the_list_looks_like_this(disputed, open_app, svg, size) -> None:
     async with listing(open_app, disputed, size=SIZES[size]) as pilot:
         assert svg(pilot.app, f"list-{size}")
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_the_card_looks_like_this(disputed, open_app, svg, size) -> None:
     async with card(open_app, disputed, size=SIZES[size]) as pilot:
         assert svg(pilot.app, f"card-{size}")
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_the_end_of_the_queue_looks_like_this(disputed, open_app, svg, size) -> None:
     name = prepare(disputed)
     cards = len(find_all(disputed))

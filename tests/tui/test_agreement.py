@@ -19,7 +19,7 @@ from refusal_tui.tui.screens.browse import BrowseScreen
 from refusal_tui.tui.widgets.grid import Grid
 from refusal_tui.tui.widgets.line_list import LineList
 from tests.store.building import NewRow, add
-from tests.tui.conftest import SIZES, settle
+from tests.tui.conftest import NARROW_EVERY_RUN, SIZES, settle
 
 
 def shown(pilot) -> list[str]:
@@ -83,28 +83,28 @@ def busy(reviewed):
     return reviewed
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_agreement_looks_like_this(busy, open_app, svg, size) -> None:
     async with open_app(busy, "agreement", size=SIZES[size]) as pilot:
         await press(pilot, "j", "j")
         assert svg(pilot.app, size)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_the_matrix_looks_like_this_with_its_parts(busy, open_app, svg, size) -> None:
     async with open_app(busy, "agreement", size=SIZES[size]) as pilot:
         await press(pilot, "j", "j", "s", "enter")
         assert svg(pilot.app, size)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_the_errors_of_a_judge_look_like_this(busy, open_app, svg, size) -> None:
     async with open_app(busy, "agreement", size=SIZES[size]) as pilot:
         await press(pilot, "G")
         assert svg(pilot.app, size)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_without_labels_it_looks_like_this(empty_workspace, open_app, svg, size) -> None:
     async with open_app(empty_workspace, "agreement", size=SIZES[size]) as pilot:
         assert svg(pilot.app, size)

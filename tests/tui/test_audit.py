@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from refusal_tui.audit.actions import action_of
 from refusal_tui.store.browse import select_ids
 from refusal_tui.store.review_queues import list_queues
 from refusal_tui.store.workspace import Workspace, create_workspace
@@ -129,9 +130,14 @@ async def test_enter_opens_the_rows_of_a_finding_and_f_the_form_that_mends_it(au
         await press(pilot, "f")
         assert isinstance(pilot.app.screen, ReviewNewScreen)
         assert "review new dataset:wild --name review-1 --size 50" in command(pilot.app.screen)
-        await press(pilot, "escape")
-        await stand_on(pilot, "finding:source-label")  # results --by dataset
-        await press(pilot, "f")
+
+
+async def test_f_opens_the_results_as_the_command_groups_them(audited, open_app) -> None:
+    async with open_app(audited, "audit") as pilot:
+        action = action_of("refusal-tui results --by dataset")
+        assert action is not None
+        pilot.app.screen._open_form(action)  # no finding of this report recommends it
+        await settle(pilot)
         assert isinstance(pilot.app.screen, ResultsScreen) and pilot.app.screen.state.wanted.by == ("dataset",)
 
 

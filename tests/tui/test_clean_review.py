@@ -14,7 +14,7 @@ from refusal_tui.tui.state.clean_review import AHEAD
 from refusal_tui.tui.widgets.text_editor import TextEditor
 from refusal_tui.tui.widgets.text_view import TextView
 from tests.support.cleaned import ANSWER, Cleaned, cleaned_job
-from tests.tui.conftest import SIZES, settle
+from tests.tui.conftest import NARROW_EVERY_RUN, SIZES, settle
 from tests.tui.hostile_cases import hostile_cases
 from tests.tui.test_hostile_screens import assert_harmless
 
@@ -51,28 +51,28 @@ def review(open_app, workspace, job, **more: object):
 # --- looks -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_a_card_looks_like_this(workspace, job, open_app, svg, size) -> None:
     async with review(open_app, workspace, job, size=SIZES[size]) as pilot:
         await press(pilot, "a", "r", "p", "p")
         assert svg(pilot.app, size)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_editing_looks_like_this(workspace, job, open_app, svg, size) -> None:
     async with review(open_app, workspace, job, size=SIZES[size]) as pilot:
         await press(pilot, "e")
         assert svg(pilot.app, size)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_an_edited_row_looks_like_this(workspace, job, open_app, svg, size) -> None:
     async with review(open_app, workspace, job, size=SIZES[size]) as pilot:
         await press(pilot, "e", "home", *"Tell: ", "enter", "p")
         assert svg(pilot.app, size)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_nothing_to_review_looks_like_this(workspace, open_app, svg, size) -> None:
     job = cleaned_job(workspace, (Cleaned("What do frindles drink?", response="Dew.", before="Dew.",
                                           reason="no_refusal"),))  # fmt: skip

@@ -21,7 +21,7 @@ from refusal_tui.tui.screens.direction_answers import DirectionAnswersScreen
 from refusal_tui.tui.screens.job import JobScreen
 from refusal_tui.tui.widgets.heat_map import HeatMap
 from refusal_tui.tui.widgets.line_list import LineList
-from tests.tui.conftest import SIZES, settle
+from tests.tui.conftest import NARROW_EVERY_RUN, SIZES, settle
 from tests.tui.direction_run import Shape, add_run, add_scores
 from tests.tui.small_workspace import frozen_time
 
@@ -59,7 +59,7 @@ STATES = {
 }
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 @pytest.mark.parametrize("state", STATES)
 async def test_a_run_looks_like_this(clean, open_app, svg, size, state) -> None:
     job_id = add_run(clean, **STATES[state])
@@ -67,7 +67,7 @@ async def test_a_run_looks_like_this(clean, open_app, svg, size, state) -> None:
         assert svg(pilot.app, f"{state}-{size}")
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_without_a_run_it_says_what_to_press(clean, open_app, svg, size) -> None:
     async with open_app(clean, "direction", size=SIZES[size]) as pilot:
         assert "g n start a job" in screen_text(pilot)
@@ -90,7 +90,7 @@ async def test_other_themes_look_like_this(clean, open_app, svg, theme) -> None:
         assert svg(pilot.app, theme)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_the_parts_of_the_evidence_look_like_this(clean, open_app, svg, size) -> None:
     async with open_app(clean, "direction", size=SIZES[size], job_id=add_run(clean)) as pilot:
         for part in ("dose", "tokens", "passing", "prompts", "dropped", "bounds", "template"):
@@ -290,7 +290,7 @@ def answered(clean):
     return clean
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_the_three_arms_look_like_this(answered, open_app, svg, size) -> None:
     async with open_app(answered, "direction", size=SIZES[size]) as pilot:
         await press(pilot, "a")

@@ -18,7 +18,7 @@ from refusal_tui.tui.widgets.line_input import LineInput
 from refusal_tui.tui.widgets.line_list import LineList
 from refusal_tui.tui.widgets.remark import Remark
 from tests.support.processes import Runner
-from tests.tui.conftest import SIZES, settle
+from tests.tui.conftest import NARROW_EVERY_RUN, SIZES, settle
 from tests.tui.hostile_cases import hostile_cases
 from tests.tui.live import until
 
@@ -64,13 +64,13 @@ def source_file(folder: Path, rows: int = 30) -> Path:
     return path
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_before_a_source_is_named_the_screen_asks_for_one(workspace, open_app, svg, size) -> None:
     async with open_app(workspace, "import", size=SIZES[size]) as pilot:
         assert svg(pilot.app, size)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_a_look_shows_columns_warnings_and_first_rows(workspace, open_app, svg, size) -> None:
     async with open_app(workspace, "import", size=SIZES[size], source="/data/frindle notes.jsonl") as pilot:
         pilot.app.screen._looked_at = dict(pilot.app.screen._state.values)

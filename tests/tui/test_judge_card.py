@@ -16,7 +16,7 @@ from refusal_tui.tui.screens.browse import BrowseScreen
 from refusal_tui.tui.screens.judge_card import JudgeCardScreen
 from refusal_tui.tui.state.judge_card import confusions, read_cards
 from refusal_tui.tui.widgets.line_list import LineList
-from tests.tui.conftest import SIZES, settle
+from tests.tui.conftest import NARROW_EVERY_RUN, SIZES, settle
 from tests.tui.hostile_cases import hostile_cases
 from tests.tui.job_rows import add_job, change_job
 from tests.tui.test_hostile_screens import assert_harmless
@@ -57,7 +57,7 @@ async def press(pilot, *keys: str) -> None:
         await settle(pilot)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_a_card_looks_like_this(judged, open_app, svg, size) -> None:
     async with open_app(judged, "judge_card", size=SIZES[size], job_id=1) as pilot:
         assert svg(pilot.app, size)
@@ -70,7 +70,7 @@ async def test_the_end_of_a_card_looks_like_this(judged, open_app, svg) -> None:
         assert svg(pilot.app, "80x24")
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_a_workspace_without_labelling_jobs_looks_like_this(empty_workspace, open_app, svg, size) -> None:
     async with open_app(empty_workspace, "judge_card", size=SIZES[size]) as pilot:
         assert svg(pilot.app, size)

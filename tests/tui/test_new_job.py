@@ -17,7 +17,7 @@ from refusal_tui.tui.state.new_job import offered_kinds
 from refusal_tui.tui.widgets.line_input import LineInput
 from refusal_tui.tui.widgets.remark import Remark
 from tests.support.processes import Runner
-from tests.tui.conftest import SIZES, settle
+from tests.tui.conftest import NARROW_EVERY_RUN, SIZES, settle
 from tests.tui.hostile_cases import hostile_cases
 from tests.tui.live import until
 
@@ -45,7 +45,7 @@ async def write(pilot, selector: str, text: str) -> None:
     await settle(pilot)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 @pytest.mark.parametrize("kind", ["label", "export"])
 async def test_the_form_looks_like_this(workspace, open_app, svg, size, kind) -> None:
     parameters = {"selection": "dataset:frindle-qa label:hard", "kind": kind}
@@ -58,7 +58,7 @@ async def test_the_final_dataset_is_asked_for_in_one_page(workspace, open_app, s
         assert svg(pilot.app, "export-final-80x24")
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_a_judge_that_asks_a_model_shows_its_settings_and_what_it_costs(workspace, open_app, svg, size) -> None:
     with closing(workspace.open()) as connection:
         options = {"price_in": 0.5, "price_out": 1.5}

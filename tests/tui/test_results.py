@@ -14,7 +14,7 @@ from refusal_tui.text.safe import cell_width
 from refusal_tui.tui.screens.browse import BrowseScreen
 from refusal_tui.tui.screens.results import ResultsScreen
 from refusal_tui.tui.widgets.line_list import LineList
-from tests.tui.conftest import SIZES, settle
+from tests.tui.conftest import NARROW_EVERY_RUN, SIZES, settle
 from tests.tui.hostile_cases import hostile_cases
 
 
@@ -44,14 +44,14 @@ def harmless(workspace):
     return workspace
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_results_look_like_this(harmless, open_app, svg, size) -> None:
     async with open_app(harmless, "results", size=SIZES[size]) as pilot:
         await press(pilot, "b", "b")
         assert svg(pilot.app, size)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_two_models_look_like_this_beside_each_other(harmless, open_app, svg, size) -> None:
     async with open_app(harmless, "results", size=SIZES[size]) as pilot:
         await press(pilot, "c", "j", "c")
@@ -155,7 +155,7 @@ async def test_labels_that_arrive_are_counted(workspace, open_app) -> None:
 
 
 @pytest.mark.parametrize("hostile", hostile_cases())
-@pytest.mark.parametrize("size", ["80x24", pytest.param("120x40", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_hostile_names_are_shown_and_obeyed_by_nobody(workspace, open_app, hostile, size) -> None:
     text = hostile.text.encode("utf-8", "backslashreplace").decode()
     with closing(workspace.open()) as connection, transaction(connection):

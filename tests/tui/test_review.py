@@ -21,7 +21,7 @@ from refusal_tui.tui.screens.review import ReviewScreen
 from refusal_tui.tui.screens.review_card import ReviewCardScreen
 from refusal_tui.tui.screens.review_new import ReviewNewScreen
 from refusal_tui.tui.widgets.text_view import TextView
-from tests.tui.conftest import SIZES, settle
+from tests.tui.conftest import NARROW_EVERY_RUN, SIZES, settle
 from tests.tui.hostile_cases import hostile_cases
 from tests.tui.small_workspace import NewRow
 
@@ -71,7 +71,7 @@ def card(open_app, workspace, name: str = "thirty", **more):
 # --- looks ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_the_card_looks_like_this(workspace, queue, open_app, svg, size) -> None:
     async with card(open_app, workspace, size=SIZES[size]) as pilot:
         await press(pilot, "o")
@@ -84,7 +84,7 @@ async def test_the_card_looks_like_this(workspace, queue, open_app, svg, size) -
         assert svg(pilot.app, f"guidelines-{size}")
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_many_labels_and_blurred_text_look_like_this(workspace, open_app, svg, size) -> None:
     ask(workspace, "head_c_a", "harms", blur=True)
     async with card(open_app, workspace, "harms", size=SIZES[size]) as pilot:
@@ -92,7 +92,7 @@ async def test_many_labels_and_blurred_text_look_like_this(workspace, open_app, 
         assert svg(pilot.app, f"harms-{size}")
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_queues_and_the_form_look_like_this(workspace, queue, open_app, svg, size, monkeypatch) -> None:
     monkeypatch.setenv("REFUSAL_ANNOTATOR", "ada")
     with closing(workspace.open()) as connection, transaction(connection):
@@ -104,7 +104,7 @@ async def test_queues_and_the_form_look_like_this(workspace, queue, open_app, sv
         assert svg(pilot.app, f"new-{size}")
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_no_queue_and_nothing_left_look_like_this(workspace, open_app, svg, size, monkeypatch) -> None:
     monkeypatch.setenv("REFUSAL_ANNOTATOR", "ada")
     async with open_app(workspace, "review", size=SIZES[size]) as pilot:

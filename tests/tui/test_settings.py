@@ -16,7 +16,7 @@ from refusal_tui.tui.widgets.choice import Choice
 from refusal_tui.tui.widgets.line_list import LineList
 from tests.support.judging import OBEDIENT, serving
 from tests.support.loopback import Settings
-from tests.tui.conftest import SIZES, settle
+from tests.tui.conftest import NARROW_EVERY_RUN, SIZES, settle
 from tests.tui.hostile_cases import hostile_cases
 from tests.tui.live import until
 from tests.tui.test_hostile_screens import assert_harmless
@@ -85,20 +85,20 @@ async def write(pilot, name: str, value: str) -> None:
 # --- looks -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_end_points_look_like_this(filled, open_app, svg, size) -> None:
     async with open_app(filled, "settings", size=SIZES[size], ports=()) as pilot:
         assert svg(pilot.app, size)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 async def test_no_end_points_look_like_this(empty_workspace, open_app, svg, size, monkeypatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     async with open_app(empty_workspace, "settings", size=SIZES[size], ports=()) as pilot:
         assert svg(pilot.app, size)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", NARROW_EVERY_RUN)
 @pytest.mark.parametrize("preset", ["openai", "vllm", "local"])
 async def test_the_form_looks_like_this(workspace, open_app, svg, size, preset) -> None:
     async with open_app(workspace, "endpoint_form", size=SIZES[size], form=EndpointForm.empty(preset)) as pilot:

@@ -32,10 +32,11 @@ class HomeScreen(WorkScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "open('datasets')", "datasets", tooltip="Datasets", id="home.datasets"),
         Binding("b", "open('browse')", "browse", tooltip="Browse all rows", id="home.browse"),
-        Binding("i", "open('import')", "import", tooltip="Import a dataset", id="home.import"),
+        Binding("i", "open('import')", "import", show=False, tooltip="Import a dataset", id="home.import"),
         Binding("J", "open('jobs')", "jobs", tooltip="Jobs", id="home.jobs"),
         Binding("n", "open('new_job')", "new job", tooltip="Start a new job", id="home.new_job"),
         Binding("r", "open('review')", "review", tooltip="Label rows by hand", id="home.review"),
+        Binding("g", "app.go", "go to", tooltip="Results, pipeline, audit, models, settings", id="home.go"),
         Binding("v", "review('v')", "Rows where judge and people disagree", show=False, id="home.disagreements"),
         Binding("u", "review('u')", "Rows of which the judge is not sure", show=False, id="home.unsure"),
         Binding("q", "back", "quit", tooltip="Quit; jobs go on", id="home.quit"),
