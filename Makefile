@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 # On two cores: half of the time a test waits for a process or a screen.
 XDIST ?= -n 4
+# Where it is set, every process that a test starts compiles the whole program anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo install dev test test-fast test-nightly lint fmt bench bench-llm bench-audit bench-direction bench-classify bench-finetune bench-gpu screenshots snapshots train-offline-judge train-tiny-chat clean
 
