@@ -24,8 +24,6 @@ from refusal_tui.audit.table import coded
 from refusal_tui.stats.association import cramers_v, crosstab
 from tests.audit.planted import Rows, clean, openings_of, prompts_of, sample_of, table_of, with_source
 
-pytest.importorskip("sklearn")
-
 
 def examine(rows: Rows, seed: int = 1) -> dict[str, Finding]:
     """Every check of the doctor, as the job runs them."""

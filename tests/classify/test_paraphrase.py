@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("sklearn")
-
-from contextlib import closing
 
 from refusal_tui.classify.paraphrase import LIKENESS, STYLES, likeness, request_of, unfit
 from refusal_tui.classify.spec import TrainClassifierSpec

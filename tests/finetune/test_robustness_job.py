@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 pytest.importorskip("torch")
-pytest.importorskip("peft")
 
 from refusal_tui.errors import InputError
 from refusal_tui.finetune.adapters import adapters

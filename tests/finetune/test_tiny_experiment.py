@@ -10,7 +10,6 @@ from __future__ import annotations
 import pytest
 
 pytest.importorskip("torch")
-pytest.importorskip("peft")
 
 from refusal_tui.finetune.conclude import conclusion
 from refusal_tui.finetune.figures import ArmFigures, figures
