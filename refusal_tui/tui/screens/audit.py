@@ -8,8 +8,8 @@ from functools import partial
 from typing import ClassVar
 
 from textual import on, work
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.content import Content
 
 from refusal_tui.audit.actions import Action, Does
 from refusal_tui.audit.kept import kept_selection, leave_out
@@ -18,21 +18,19 @@ from refusal_tui.audit.queue import queue_of_sample
 from refusal_tui.audit.report import PAGE, Report, report_folder
 from refusal_tui.store.browse import count_items
 from refusal_tui.store.connect import transaction
-from refusal_tui.tui.lookup import Lookup
-from refusal_tui.tui.screen import WorkScreen
+from refusal_tui.tui.run_screen import PADDING, RunScreen
 from refusal_tui.tui.screens.audit_lines import audit_lines, below, head, tabs
 from refusal_tui.tui.state.audit import KEPT, TABS, AuditState
 from refusal_tui.tui.widgets.line_list import LineList
-from refusal_tui.tui.widgets.remark import Remark
-
-_PADDING = 4
 
 
-class AuditScreen(WorkScreen):
+class AuditScreen(RunScreen):
     """The report of audit job `job_id`, or of the latest one."""
 
     AREA = "Results"
     NAME = "Audit"
+    PART = "audit"
+    state: AuditState
     CSS_PATH = "audit.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open_rows", "rows", tooltip="Browse the rows of this line", id="audit.rows"),
@@ -56,28 +54,6 @@ class AuditScreen(WorkScreen):
     def __init__(self, job_id: int | None = None) -> None:
         super().__init__()
         self.state = AuditState(job_id=job_id)
-        self._lookup = Lookup(self)
-
-    def crumbs(self) -> str:
-        return f"Jobs › Job {self.state.job_id} › Audit" if self.state.job_id is not None else super().crumbs()
-
-    def shows_job(self, job_id: int) -> bool:
-        return job_id == self.state.job_id
-
-    def compose_body(self) -> ComposeResult:
-        yield Remark(id="audit-head")
-        yield Remark(id="audit-tabs")
-        yield LineList(id="audit-list")
-        yield Remark(id="audit-below")
-
-    def on_mount(self) -> None:
-        self.query_one(LineList).focus()
-
-    def on_unmount(self) -> None:
-        self._lookup.stop_all()
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._show)
 
     def store_changed(self) -> None:
         state = self.state
@@ -94,22 +70,18 @@ class AuditScreen(WorkScreen):
     def _show(self) -> None:
         if not self.whole:
             return
-        self.query_one("#audit-head", Remark).say(head(self.state))
-        self.query_one("#audit-tabs", Remark).say(tabs(self.state))
+        self._say("head", head(self.state))
+        self._say("tabs", tabs(self.state))
         lines = self.query_one(LineList)
         lines.set_lines(audit_lines(self.state, lines.line_width or self.size.width - 3))
         self._show_below()
 
     @on(LineList.Moved)
-    def _show_below(self) -> None:
-        told = below(self.state, self._key, self.size.width - _PADDING)
-        remark = self.query_one("#audit-below", Remark)
-        remark.display = bool(told.plain)
-        remark.say(told)
+    def _moved(self) -> None:
+        self._show_below()
 
-    @property
-    def _key(self) -> str | None:
-        return self.query_one(LineList).key
+    def told_below(self) -> Content:
+        return below(self.state, self._key, self.size.width - PADDING)
 
     def _reported(self) -> Report | None:
         """The report; where there is none, every key says so."""
@@ -216,10 +188,6 @@ class AuditScreen(WorkScreen):
         report = self._reported()
         if report is not None:
             self.work.copy(str(report_folder(self.work.workspace.root, report.job) / PAGE), "path of the page")
-
-    def action_job(self) -> None:
-        if self.state.job_id is not None:
-            self.work.push("job", job_id=self.state.job_id)
 
     def action_audit(self, step: int) -> None:
         job_id = self.state.next_job(step)

@@ -8,30 +8,29 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual import on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.content import Content
 
 from refusal_tui.errors import RefusalTuiError
 from refusal_tui.finetune.document import PAGE, write_report
-from refusal_tui.tui.lookup import Lookup
 from refusal_tui.tui.recount import Recount
-from refusal_tui.tui.screen import WorkScreen
+from refusal_tui.tui.run_screen import PADDING, RunScreen
 from refusal_tui.tui.screens.robustness_lines import below, head, robustness_lines, tabs
 from refusal_tui.tui.state.jobs import JobWatch
 from refusal_tui.tui.state.robustness import CURVE, TABS, TRAINING, RobustnessState, Seen, answers_of, see
 from refusal_tui.tui.widgets.bars import HeaderLine
 from refusal_tui.tui.widgets.line_list import LineList
-from refusal_tui.tui.widgets.remark import Remark
 
-_PADDING = 4
 _AROUND = 7  # lines that are not the list: header, footer, head, tabs, what stands below
 
 
-class RobustnessScreen(WorkScreen):
+class RobustnessScreen(RunScreen):
     """The run of robustness job `job_id`, or of the latest one, live."""
 
     AREA = "Results"
     NAME = "Robustness"
+    PART = "robustness"
+    state: RobustnessState
     CSS_PATH = "robustness.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "answers", tooltip="Browse the answers of this arm", id="robust.open"),
@@ -54,29 +53,7 @@ class RobustnessScreen(WorkScreen):
         super().__init__()
         self.state = RobustnessState(job_id=job_id)
         self._watch = JobWatch()
-        self._lookup = Lookup(self)
         self._recount = Recount(self, self._lookup, self._look, self._seen, self._failed)
-
-    def crumbs(self) -> str:
-        return f"Jobs › Job {self.state.job_id} › Robustness" if self.state.job_id is not None else super().crumbs()
-
-    def shows_job(self, job_id: int) -> bool:
-        return job_id == self.state.job_id
-
-    def compose_body(self) -> ComposeResult:
-        yield Remark(id="robustness-head")
-        yield Remark(id="robustness-tabs")
-        yield LineList(id="robustness-list")
-        yield Remark(id="robustness-below")
-
-    def on_mount(self) -> None:
-        self.query_one(LineList).focus()
-
-    def on_unmount(self) -> None:
-        self._lookup.stop_all()
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._show)
 
     @property
     def _artifacts(self) -> Path:
@@ -103,9 +80,9 @@ class RobustnessScreen(WorkScreen):
     def _show(self) -> None:
         if not self.whole:
             return
-        lines, width = self.query_one(LineList), self.size.width - _PADDING
-        self.query_one("#robustness-head", Remark).say(head(self.state, width))
-        self.query_one("#robustness-tabs", Remark).say(tabs(self.state))
+        lines, width = self.query_one(LineList), self.size.width - PADDING
+        self._say("head", head(self.state, width))
+        self._say("tabs", tabs(self.state))
         room = lines.line_width or self.size.width - 3
         lines.set_lines(robustness_lines(self.state, lines.key, room, self.size.height - _AROUND))
         self._show_below()
@@ -118,15 +95,8 @@ class RobustnessScreen(WorkScreen):
         else:
             self._show_below()
 
-    def _show_below(self) -> None:
-        told = below(self.state, self._key, self.size.width - _PADDING)
-        remark = self.query_one("#robustness-below", Remark)
-        remark.display = bool(told.plain)
-        remark.say(told)
-
-    @property
-    def _key(self) -> str | None:
-        return self.query_one(LineList).key
+    def told_below(self) -> Content:
+        return below(self.state, self._key, self.size.width - PADDING)
 
     # --- keys --------------------------------------------------------------------------------------------------------
 
@@ -176,10 +146,6 @@ class RobustnessScreen(WorkScreen):
             self.work.copy(str(path), "path of the report")
         else:
             self.work.say("There is no report yet: e writes it")
-
-    def action_job(self) -> None:
-        if self.state.job_id is not None:
-            self.work.push("job", job_id=self.state.job_id)
 
     def action_run(self, step: int) -> None:
         job_id = self.state.next_job(step)

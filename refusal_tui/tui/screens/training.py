@@ -9,27 +9,25 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.content import Content
 
 from refusal_tui.classify.document import PAGE, write_report
 from refusal_tui.store.id_ranges import id_filter
-from refusal_tui.tui.lookup import Lookup
-from refusal_tui.tui.screen import WorkScreen
+from refusal_tui.tui.run_screen import PADDING, RunScreen
 from refusal_tui.tui.screens.training_lines import below, head, tabs, training_lines
 from refusal_tui.tui.state.jobs import JobWatch
 from refusal_tui.tui.state.training import MISTAKES, RESULT, TABS, TrainingState, compare_runs, ids_behind
 from refusal_tui.tui.widgets.line_list import LineList
-from refusal_tui.tui.widgets.remark import Remark
-
-_PADDING = 4
 
 
-class TrainingScreen(WorkScreen):
+class TrainingScreen(RunScreen):
     """The run of training job `job_id`, or of the latest one."""
 
     AREA = "Results"
     NAME = "Training"
+    PART = "training"
+    state: TrainingState
     CSS_PATH = "training.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -57,28 +55,6 @@ class TrainingScreen(WorkScreen):
         super().__init__()
         self.state = TrainingState(job_id=job_id)
         self._watch = JobWatch()
-        self._lookup = Lookup(self)
-
-    def crumbs(self) -> str:
-        return f"Jobs › Job {self.state.job_id} › Training" if self.state.job_id is not None else super().crumbs()
-
-    def shows_job(self, job_id: int) -> bool:
-        return job_id == self.state.job_id
-
-    def compose_body(self) -> ComposeResult:
-        yield Remark(id="training-head")
-        yield Remark(id="training-tabs")
-        yield LineList(id="training-list")
-        yield Remark(id="training-below")
-
-    def on_mount(self) -> None:
-        self.query_one(LineList).focus()
-
-    def on_unmount(self) -> None:
-        self._lookup.stop_all()
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._show)
 
     @property
     def _artifacts(self) -> Path:
@@ -93,9 +69,9 @@ class TrainingScreen(WorkScreen):
         if not self.whole:
             return
         lines = self.query_one(LineList)
-        width = self.size.width - _PADDING
-        self.query_one("#training-head", Remark).say(head(self.state, width))
-        self.query_one("#training-tabs", Remark).say(tabs(self.state))
+        width = self.size.width - PADDING
+        self._say("head", head(self.state, width))
+        self._say("tabs", tabs(self.state))
         room = lines.line_width or self.size.width - 3
         lines.set_lines(training_lines(self.state, lines.key, room, self.size.height - 6))
         self._show_below()
@@ -108,15 +84,8 @@ class TrainingScreen(WorkScreen):
         else:
             self._show_below()
 
-    def _show_below(self) -> None:
-        told = below(self.state, self._key, self.size.width - _PADDING)
-        remark = self.query_one("#training-below", Remark)
-        remark.display = bool(told.plain)
-        remark.say(told)
-
-    @property
-    def _key(self) -> str | None:
-        return self.query_one(LineList).key
+    def told_below(self) -> Content:
+        return below(self.state, self._key, self.size.width - PADDING)
 
     # --- keys --------------------------------------------------------------------------------------------------------
 
@@ -205,10 +174,6 @@ class TrainingScreen(WorkScreen):
             self.work.copy(str(path), "path of the report")
         else:
             self.work.say("There is no report yet: e writes it")
-
-    def action_job(self) -> None:
-        if self.state.job_id is not None:
-            self.work.push("job", job_id=self.state.job_id)
 
     def action_run(self, step: int) -> None:
         job_id = self.state.next_job(step)

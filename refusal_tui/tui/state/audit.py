@@ -15,6 +15,7 @@ from refusal_tui.errors import RefusalTuiError
 from refusal_tui.store.review_queues import list_queues
 from refusal_tui.text.block_lines import TextLine, section_lines
 from refusal_tui.text.blocks import Section
+from refusal_tui.tui.state.runs import job_beside
 
 FINDINGS = "findings"
 TABS = (FINDINGS, *NAMES)
@@ -66,10 +67,7 @@ class AuditState:
 
     def next_job(self, step: int) -> int | None:
         """Older ones for 1, newer ones for -1; None where there is no other."""
-        if self.job_id not in self.jobs:
-            return self.jobs[0] if self.jobs else None
-        index = self.jobs.index(self.job_id) + step
-        return self.jobs[index] if 0 <= index < len(self.jobs) else None
+        return job_beside(self.jobs, self.job_id, step)
 
     def turn(self, step: int) -> None:
         self.tab = TABS[(TABS.index(self.tab) + step) % len(TABS)]

@@ -10,11 +10,12 @@ from refusal_tui.direction.report import Report
 from refusal_tui.direction.select import Cell, Reason, Score
 from refusal_tui.errors import RefusalTuiError
 from refusal_tui.tui.state.jobs import JobLine
+from refusal_tui.tui.state.runs import job_beside, jobs_of_kind
 
 
 def direction_jobs(connection: sqlite3.Connection) -> list[int]:
     """Newest first."""
-    return [row[0] for row in connection.execute("SELECT id FROM job WHERE kind = 'direction' ORDER BY id DESC")]
+    return jobs_of_kind(connection, "direction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +83,7 @@ class DirectionState:
 
     def next_job(self, step: int) -> int | None:
         """Older ones for 1, newer ones for -1; None where there is no other."""
-        if self.job_id not in self.jobs:
-            return self.jobs[0] if self.jobs else None
-        index = self.jobs.index(self.job_id) + step
-        return self.jobs[index] if 0 <= index < len(self.jobs) else None
+        return job_beside(self.jobs, self.job_id, step)
 
     def show_job(self, job_id: int) -> None:
         self.job_id, self.cell, self.line, self.error = job_id, None, None, None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from refusal_tui.errors import RefusalTuiError
 from refusal_tui.store.jobs import get_job
+from refusal_tui.tui.state.runs import job_beside
 
 if TYPE_CHECKING:  # numpy and pydantic are imported by the thread that makes the cards
     from refusal_tui.judge.card import JudgeCard
@@ -92,11 +93,7 @@ class JudgeCardState:
 
     def next_job(self, step: int) -> int | None:
         """Older ones for 1, newer ones for -1; None where there is no other."""
-        ids = [job.id for job in self.jobs]
-        if self.job_id not in ids:
-            return ids[0] if ids else None
-        index = ids.index(self.job_id) + step
-        return ids[index] if 0 <= index < len(ids) else None
+        return job_beside([job.id for job in self.jobs], self.job_id, step)
 
     def next_gold(self) -> str | None:
         choices: list[str | None] = [None, *(self.read.people if self.read else ())]

@@ -13,15 +13,11 @@ from refusal_tui.finetune.report import Run, TrialState, read_run
 from refusal_tui.finetune.sections import at_work, final_answers, trials_by_arm
 from refusal_tui.store.jobs import get_job
 from refusal_tui.tui.state.jobs import JobLine, JobWatch
+from refusal_tui.tui.state.runs import job_beside, jobs_of_kind
 
 KIND = "robustness"
 RESULT, CURVE, PAIRED, TRAINING = "result", "curve", "paired", "training"
 TABS = (RESULT, CURVE, PAIRED, TRAINING)
-
-
-def robustness_jobs(connection: sqlite3.Connection) -> list[int]:
-    """Newest first."""
-    return [row[0] for row in connection.execute("SELECT id FROM job WHERE kind = ? ORDER BY id DESC", (KIND,))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +55,7 @@ class RobustnessState:
 
     def read_job(self, connection: sqlite3.Connection, watch: JobWatch, now: float) -> None:
         """Where the job stands; what it has measured is read elsewhere (`see`)."""
-        self.jobs = robustness_jobs(connection)
+        self.jobs = jobs_of_kind(connection, KIND)
         if self.job_id is None:
             self.job_id = self.next_job(0)
         if self.job_id is None:
@@ -100,10 +96,7 @@ class RobustnessState:
 
     def next_job(self, step: int) -> int | None:
         """Older ones for 1, newer ones for -1; None where there is no other."""
-        if self.job_id not in self.jobs:
-            return self.jobs[0] if self.jobs else None
-        index = self.jobs.index(self.job_id) + step
-        return self.jobs[index] if 0 <= index < len(self.jobs) else None
+        return job_beside(self.jobs, self.job_id, step)
 
     def show_job(self, job_id: int) -> None:
         self.job_id, self.seen, self.line, self.error, self.number = job_id, _NOTHING, None, None, 0

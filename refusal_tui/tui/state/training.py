@@ -21,17 +21,13 @@ from refusal_tui.store.jobs import get_job
 from refusal_tui.text.block_lines import TextLine, section_lines
 from refusal_tui.text.blocks import Matrix
 from refusal_tui.tui.state.jobs import JobLine, JobWatch
+from refusal_tui.tui.state.runs import job_beside, jobs_of_kind
 
 KIND = "train-classifier"
 TRAINING, RESULT, MISTAKES, RUNS = "training", "result", "mistakes", "runs"
 TABS = (TRAINING, *(name for name, _, _ in FIGURES), MISTAKES, RUNS)
 LIVE_STEPS = 400  # of a model that are read twice a second: a picture has no more points
 CELL, LINE, MISTAKE, OTHER = "cell", "line", "mistake", "run"
-
-
-def training_jobs(connection: sqlite3.Connection) -> list[int]:
-    """Newest first."""
-    return [row[0] for row in connection.execute("SELECT id FROM job WHERE kind = ? ORDER BY id DESC", (KIND,))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ class TrainingState:
 
     def read(self, connection: sqlite3.Connection, artifacts: Path, watch: JobWatch, now: float) -> None:
         """The folder is read again while the run goes on, and once when it has ended."""
-        self.jobs = training_jobs(connection)
+        self.jobs = jobs_of_kind(connection, KIND)
         if self.job_id is None:
             self.job_id = self.next_job(0)
         if self.job_id is None:
@@ -122,10 +118,7 @@ class TrainingState:
 
     def next_job(self, step: int) -> int | None:
         """Older ones for 1, newer ones for -1; None where there is no other."""
-        if self.job_id not in self.jobs:
-            return self.jobs[0] if self.jobs else None
-        index = self.jobs.index(self.job_id) + step
-        return self.jobs[index] if 0 <= index < len(self.jobs) else None
+        return job_beside(self.jobs, self.job_id, step)
 
     def turn(self, step: int) -> None:
         self.tab = TABS[(TABS.index(self.tab) + step) % len(TABS)]
