@@ -6,7 +6,7 @@ import re
 import sqlite3
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -95,13 +95,7 @@ def dataset_card(info: dict[str, Any], data: str) -> str:
         "",
         "## Sources and licences",
         "",
-        "| dataset | rows | source | revision | sha256 | licence | redistribution |",
-        "|---|---|---|---|---|---|---|",
-        *(
-            f"| {as_cell(s['name'])} | {s['rows']:,} | {as_cell(s['source'])} | {as_cell(s['revision'])} "
-            f"| {as_cell((s['sha256'] or '')[:16])} | {as_cell(s['licence'])} | {as_cell(s['redistribution'])} |"
-            for s in info["sources"]
-        ),
+        *sources_table(info["sources"]),
     ]
     closed = [s["name"] for s in info["sources"] if s["redistribution"] in ("none", "labels-only")]
     if closed:
@@ -114,6 +108,19 @@ def dataset_card(info: dict[str, Any], data: str) -> str:
     apart = " --option keys=dataset" if len(info["sources"]) > 1 else ""
     lines += ["", f"Read it again with `refusal-tui import FOLDER --as workbench{apart}`.", ""]
     return "\n".join(lines)
+
+
+def sources_table(sources: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The Markdown table of `sources` (as dataset_info.json has them), a line each."""
+    return [
+        "| dataset | rows | source | revision | sha256 | licence | redistribution |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {as_cell(s['name'])} | {s['rows']:,} | {as_cell(s['source'])} | {as_cell(s['revision'])} "
+            f"| {as_cell((s['sha256'] or '')[:16])} | {as_cell(s['licence'])} | {as_cell(s['redistribution'])} |"
+            for s in sources
+        ),
+    ]
 
 
 def counts_text(values: dict[str, int]) -> str:

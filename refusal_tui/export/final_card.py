@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from refusal_tui import __version__
-from refusal_tui.export.card import as_cell, as_code, as_yaml, counts_text
+from refusal_tui.export.card import as_cell, as_code, as_yaml, counts_text, sources_table
 from refusal_tui.export.final_files import DATASETS, JSON_FILE, JSONL_FILE, PARQUET
 from refusal_tui.export.final_plan import Plan
 from refusal_tui.export.final_rows import FinalRow
@@ -188,13 +188,7 @@ def final_card(info: Mapping[str, Any]) -> str:
         "",
         "## Sources and licences",
         "",
-        "| dataset | rows | source | revision | sha256 | licence | redistribution |",
-        "|---|---|---|---|---|---|---|",
-        *(
-            f"| {as_cell(s['name'])} | {s['rows']:,} | {as_cell(s['source'])} | {as_cell(s['revision'])} "
-            f"| {as_cell((s['sha256'] or '')[:16])} | {as_cell(s['licence'])} | {as_cell(s['redistribution'])} |"
-            for s in info["sources"]
-        ),
+        *sources_table(info["sources"]),
         *_terms(info),
         "",
     ]

@@ -11,6 +11,7 @@ from refusal_tui.store.adjudication import Voice
 from refusal_tui.tui import paint
 from refusal_tui.tui.state.adjudicate import MOST_LINES, AdjudicateState
 from refusal_tui.tui.state.figures import count
+from refusal_tui.tui.told import error_lines
 from refusal_tui.tui.widgets.line_list import Line
 
 _SHORT_KIND = {"people": "people", "person-judge": "with a judge", "judges": "judges", "unsure": "unsure"}
@@ -48,8 +49,7 @@ def counted(state: AdjudicateState) -> Content:
 def disagreement_lines(state: AdjudicateState, width: int) -> list[Line]:
     """The list, in lines of at most `width` cells."""
     if state.error is not None:
-        told = [paint.line(str(state.error), width, paint.BAD), paint.line(state.error.next_step, width)]
-        return [Line(), *map(Line, told)]
+        return error_lines(state.error, width)
     if state.answer is None:
         return [Line(), Line(paint.words(("looking…", paint.MUTED)))]
     if not state.found:

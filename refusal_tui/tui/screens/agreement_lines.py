@@ -9,6 +9,7 @@ from refusal_tui.review.agreement_text import bounds, figure, short_name
 from refusal_tui.stats.intervals import Interval
 from refusal_tui.tui import paint
 from refusal_tui.tui.state.agreement import EVERYBODY, PEOPLE, AgreementState
+from refusal_tui.tui.told import error_lines
 from refusal_tui.tui.widgets.grid import EMPTY, GridLine, GridModel
 from refusal_tui.tui.widgets.line_list import Line
 
@@ -34,8 +35,7 @@ def summary(state: AgreementState) -> Content:
 def agreement_lines(state: AgreementState, width: int) -> list[Line]:
     """The list above the matrix, in lines of at most `width` cells."""
     if state.error is not None:
-        told = [paint.line(str(state.error), width, paint.BAD), paint.line(state.error.next_step, width)]
-        return [Line(), *map(Line, told)]
+        return error_lines(state.error, width)
     if state.report is None:
         return [Line(), Line(paint.words(("counting…", paint.MUTED)))]
     shown = state.shown

@@ -8,6 +8,7 @@ from refusal_tui.audit.report import PAGE, Finding, Level, Report, figure_words
 from refusal_tui.text.block_lines import TextLine, Tone
 from refusal_tui.tui import paint
 from refusal_tui.tui.state.audit import FINDINGS, KEPT, SAMPLE, TABS, AuditState
+from refusal_tui.tui.told import error_lines, painted
 from refusal_tui.tui.widgets.line_list import Line
 
 # A glyph and a word: the level is told without colour, too.
@@ -18,14 +19,6 @@ LEVELS = {
 }
 _WORD, _ROWS = 10, 9
 _MOST_LINES = 4  # of a sentence or an advice: no finding of ours has more in 80 cells
-_TONES = {
-    Tone.PLAIN: "",
-    Tone.HEADING: paint.HEADING,
-    Tone.MUTED: paint.MUTED,
-    Tone.BAR: paint.ACCENT,
-    Tone.GOOD: paint.GOOD,
-    Tone.BAD: paint.BAD,
-}
 
 
 def head(state: AuditState) -> Content:
@@ -68,8 +61,11 @@ def audit_lines(state: AuditState, width: int) -> list[Line]:
 
 def _nothing(state: AuditState, width: int) -> list[Line]:
     if state.error is not None:
-        told = [paint.line(str(state.error), width, paint.BAD), paint.line(state.error.next_step, width)]
-        return [Line(), *map(Line, told), Line(), Line(paint.keys(("g n", "start an audit"), ("]", "an older one")))]
+        return [
+            *error_lines(state.error, width),
+            Line(),
+            Line(paint.keys(("g n", "start an audit"), ("]", "an older one"))),
+        ]
     return [
         Line(),
         Line(paint.words("No audit yet. It looks for duplicates, leaks, personal data and labels that")),
@@ -115,9 +111,8 @@ def _fact(name: str, count: str, told: str, key: str, width: int) -> Line:
 
 def _figure(line: TextLine, number: int) -> Line:
     """Every line with a figure can be stood on, so that the list scrolls with the cursor."""
-    painted = paint.words(*(paint.text(text, _TONES[tone]) for text, tone in line.parts))
     is_title = not line.parts or line.parts[0][1] in (Tone.HEADING, Tone.MUTED)
-    return Line(painted, None if is_title else f"line:{number}")
+    return Line(painted(line), None if is_title else f"line:{number}")
 
 
 def below(state: AuditState, key: str | None, width: int) -> Content:

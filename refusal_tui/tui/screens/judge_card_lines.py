@@ -17,6 +17,7 @@ from refusal_tui.tui.state.judge_card import (
     label_filter,
     rows_filter,
 )
+from refusal_tui.tui.told import error_lines
 from refusal_tui.tui.widgets.line_list import Line
 
 if TYPE_CHECKING:
@@ -48,8 +49,7 @@ def summary(state: JudgeCardState) -> Content:
 
 def card_lines(state: JudgeCardState, width: int) -> list[Line]:
     if state.error is not None:
-        told = [paint.line(str(state.error), width, paint.BAD), paint.line(state.error.next_step, width)]
-        return [Line(), *map(Line, told)]
+        return error_lines(state.error, width)
     if not state.jobs:
         return [
             Line(),

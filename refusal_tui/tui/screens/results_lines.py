@@ -12,6 +12,7 @@ from refusal_tui.text.safe import cell_width
 from refusal_tui.tui import paint
 from refusal_tui.tui.state.figures import bar
 from refusal_tui.tui.state.results import ResultsState
+from refusal_tui.tui.told import error_lines
 from refusal_tui.tui.widgets.line_list import Line
 
 _ROWS, _RATE, _SPAN, _BAR = 8, 9, 12, 10
@@ -40,8 +41,7 @@ def summary(state: ResultsState) -> Content:
 def results_lines(state: ResultsState, width: int) -> list[Line]:
     """Everything below the summary, in lines of at most `width` cells."""
     if state.error is not None:
-        told = [paint.line(str(state.error), width, paint.BAD), paint.line(state.error.next_step, width)]
-        return [Line(), *map(Line, told)]
+        return error_lines(state.error, width)
     if state.table is None:
         return [Line(), Line(paint.words(("counting…", paint.MUTED)))]
     if not state.table.cells:

@@ -22,7 +22,7 @@ from refusal_tui.text.block_lines import TextLine, curve_lines, section_lines
 from refusal_tui.text.blocks import Block, Section, Words, is_empty
 from refusal_tui.text.plot import glyph_of
 from refusal_tui.tui import paint
-from refusal_tui.tui.screens.training_lines import beside, painted
+from refusal_tui.tui.screens.training_lines import beside
 from refusal_tui.tui.state.figures import duration
 from refusal_tui.tui.state.robustness import (
     CURVE,
@@ -34,6 +34,7 @@ from refusal_tui.tui.state.robustness import (
     arm_of,
     key_of,
 )
+from refusal_tui.tui.told import error_lines, painted
 from refusal_tui.tui.widgets.line_list import Line
 from refusal_tui.tui.widgets.progress_line import state_word
 
@@ -73,8 +74,7 @@ def tabs(state: RobustnessState) -> Content:
 def robustness_lines(state: RobustnessState, at: str | None, width: int, height: int) -> list[Line]:
     """Everything below the tabs, in lines of at most `width` cells; `height` lines are seen; `at`: under the cursor."""
     if state.error is not None:
-        told = [paint.line(str(state.error), width, paint.BAD), paint.line(state.error.next_step, width)]
-        return [Line(), *map(Line, told)]
+        return error_lines(state.error, width)
     if state.line is None:
         return [
             Line(),

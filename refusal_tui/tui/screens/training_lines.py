@@ -23,17 +23,10 @@ from refusal_tui.tui.state.training import (
     TRAINING,
     TrainingState,
 )  # fmt: skip
+from refusal_tui.tui.told import error_lines, painted
 from refusal_tui.tui.widgets.line_list import Line
 from refusal_tui.tui.widgets.progress_line import state_word
 
-TONES = {
-    Tone.PLAIN: "",
-    Tone.HEADING: paint.HEADING,
-    Tone.MUTED: paint.MUTED,
-    Tone.BAR: paint.ACCENT,
-    Tone.GOOD: paint.GOOD,
-    Tone.BAD: paint.BAD,
-}
 _NAMES = {"robustness": "Robust"}
 _GAP = 2
 
@@ -65,8 +58,7 @@ def tabs(state: TrainingState) -> Content:
 def training_lines(state: TrainingState, at: str | None, width: int, height: int) -> list[Line]:
     """Everything below the tabs, in lines of at most `width` cells; `height` lines are seen; `at`: under the cursor."""
     if state.error is not None:
-        told = [paint.line(str(state.error), width, paint.BAD), paint.line(state.error.next_step, width)]
-        return [Line(), *map(Line, told)]
+        return error_lines(state.error, width)
     if state.line is None:
         return [
             Line(),
@@ -91,10 +83,6 @@ def _figures(state: TrainingState, width: int) -> Iterator[Line]:
     matrix is the one above."""
     for number, line in enumerate(state.laid_out(width)):
         yield Line(painted(line), f"{LINE}:{number}" if line.text else None)
-
-
-def painted(line: TextLine) -> Content:
-    return paint.words(*((text, TONES[tone]) for text, tone in line.parts))
 
 
 # --- training --------------------------------------------------------------------------------------------------------
