@@ -6,7 +6,8 @@ more than vanilla does at the same task loss: a constraint that merely slows lea
 
 from __future__ import annotations
 
-from refusal_tui.finetune.figures import CONTROLS, VANILLA, ArmFigures, base_point, figures
+from refusal_tui.finetune.arms import CONTROLS
+from refusal_tui.finetune.figures import VANILLA, ArmFigures, base_point, figures
 from refusal_tui.finetune.files import BASE
 from refusal_tui.finetune.report import IN_TOTAL, PER_STEP, Run
 from refusal_tui.stats.intervals import Interval

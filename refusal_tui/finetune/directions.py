@@ -86,6 +86,12 @@ def directions_of_difference(difference: Tensor, rank: int) -> Directions:
     return whole.cut(rank)
 
 
+def each_alone(of: Directions) -> Directions:
+    """Singular directions as k unit directions p_i q_i^T of their own, whatever their singular values; values that are
+    nothing but rounding have none."""
+    return Directions(of.left, (of.values > 1e-9).to(of.values.dtype), of.right, of.norms)
+
+
 def random_directions(like: Directions, seed: int, names: tuple[str, ...]) -> Directions:
     """Unit directions without meaning, with the rank and the spectrum of `like`: the control of a constraint.
 
@@ -107,8 +113,13 @@ def random_directions(like: Directions, seed: int, names: tuple[str, ...]) -> Di
 
 def along(up: Tensor, down: Tensor, of: Directions) -> Tensor:
     """[m] <up @ down, U> in float64: the sum of (up^T P diag(v)) * (down Q), two small matrices."""
+    return along_each(up, down, of).sum(dim=-1)
+
+
+def along_each(up: Tensor, down: Tensor, of: Directions) -> Tensor:
+    """[m, k] <up @ down, v_i p_i q_i^T>, in float64."""
     wide = up.transpose(-1, -2).double() @ (of.left * of.values[:, None, :])
-    return (wide * (down.double() @ of.right)).sum(dim=(-1, -2))
+    return (wide * (down.double() @ of.right)).sum(dim=-2)
 
 
 def squared_norm(up: Tensor, down: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+from refusal_tui.finetune.arms import CONTROLS
 from refusal_tui.finetune.files import BASE
 from refusal_tui.finetune.report import Run
 from refusal_tui.stats.intervals import Interval
@@ -97,9 +98,6 @@ class ArmFigures:
             return None
         low = self.final.refused.interval.low
         return True if low > self.at_most else False if low <= self.at_equal_loss else None
-
-
-CONTROLS = {"orthogonal": "random", "subspace": "random-subspace"}
 
 
 def base_point(run: Run) -> Point | None:

@@ -207,11 +207,17 @@ class _Run:
             old = [(stack.up.clone(), stack.down.clone()) for stack in factors.stacks] if self._constraint else []
             self._optimizer.step()
             if self._constraint is not None:
-                halved = self._constraint.after(factors, old)
+                halved = self._constraint.after(factors, old, self._preconditioner)
                 found = self._constraint.measure(factors, old)
             if not all(bool(torch.isfinite(p.sum())) for p in factors.parameters()):
                 raise Diverged(number + 1)
         return Step(number + 1, settings.steps, loss, lr, conflict, halved, found)
+
+    def _preconditioner(self, parameter: Tensor) -> Tensor:
+        """What AdamW multiplies its momentum with: 1 / (sqrt(v) + eps), v without its bias to the start."""
+        state = self._optimizer.state[parameter]
+        v = state["exp_avg_sq"].double() / (1 - _BETAS[1] ** float(state["step"]))
+        return 1 / (v.sqrt() + _EPS)
 
     def _backward(self, number: int, rows: Sequence[Example], size: int, what: str) -> float:
         """The gradient of the mean loss over the answers' tokens of the step's rows; the loss."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from refusal_tui.finetune.directions import Directions, along, change, squared_norm
+from refusal_tui.finetune.directions import Directions, along, along_each, change, squared_norm
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,34 +30,54 @@ class Corrected:
 
 
 def correct(
-    old_up: Tensor, old_down: Tensor, up: Tensor, down: Tensor, of: Directions, scale: float, target: Tensor
+    old_up: Tensor,
+    old_down: Tensor,
+    up: Tensor,
+    down: Tensor,
+    of: Directions,
+    scale: float,
+    target: Tensor,
+    *,
+    each: bool = False,
+    metric: tuple[Tensor, Tensor] | None = None,
 ) -> Corrected:
     """The factors after a step, moved so that <scale * up @ down, U> is `target` [m] again (section 5.4).
 
     The correction goes along the normals at the old point, n_down = s B0^T U and n_up = s U A0^T; the constraint is
     then a quadratic f(t) = c0 - c1 t + c2 t^2, of which the root nearest 0 is taken in its stable form. Where there is
     none, the step of that matrix is halved. The total is constrained, not the step, so that rounding does not add up.
+
+    `each` (5.7): every singular direction v_i p_i q_i^T is a constraint of its own. Their k x k Gram system is diagonal,
+    because p and q are orthonormal: moving along one normal leaves the other inner products alone, and Newton's
+    iteration is replaced by k quadratics in closed form. `metric` (5.5), for one direction: the optimiser's
+    preconditioner P of `up` and `down`; the correction goes along P n, the shortest one as the optimiser measures.
     """
     import torch
 
-    kind = up.dtype
     left, right = of.left * of.values[:, None, :], of.right
-    # What the factors share with the direction, [m, r, k] each: all that the quadratic needs. The normals' own shares
-    # follow from left^T left = diag(values^2) and right^T right = 1.
-    old_a, old_b = old_up.double().transpose(-1, -2) @ left, old_down.double() @ right
-    normal_a, normal_b = scale * old_b * of.values.square()[:, None, :], scale * old_a
-    normal_up, normal_down = scale * left @ old_b.transpose(-1, -2), scale * old_a @ right.transpose(-1, -2)
-    c2 = scale * (normal_a * normal_b).sum(dim=(-1, -2))
+    old_a, old_b = shares(old_up, old_down, left, right)
+    if metric is None:
+        # left^T left = diag(values^2) and right^T right = 1: the normals' shares need no wide product.
+        normal_a, normal_b = scale * old_b * of.values.square()[:, None, :], scale * old_a
+    else:
+        normal_up = metric[0].double() * (scale * left @ old_b.transpose(-1, -2))
+        normal_down = metric[1].double() * (scale * old_a @ right.transpose(-1, -2))
+        normal_a, normal_b = shares(normal_up, normal_down, left, right)
+
+    def inner(a: Tensor, b: Tensor) -> Tensor:
+        """[m, k] of each direction, or [m, 1] of their sum."""
+        found = (a * b).sum(dim=-2)
+        return found if each else found.sum(dim=-1, keepdim=True)
 
     def quadratic(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        c0 = scale * (a * b).sum(dim=(-1, -2)) - target
-        return c0, scale * (normal_a * b + a * normal_b).sum(dim=(-1, -2))
+        return scale * inner(a, b) - target[:, None], scale * (inner(normal_a, b) + inner(a, normal_b))
 
-    a, b = up.double().transpose(-1, -2) @ left, down.double() @ right
+    c2 = scale * inner(normal_a, normal_b)
+    a, b = shares(up, down, left, right)
     c0, c1 = quadratic(a, b)
     halved = torch.zeros(len(up), dtype=torch.long, device=up.device)
     for _ in range(_MOST_HALVINGS):
-        impossible = c1 * c1 - 4 * c0 * c2 < 0
+        impossible = (c1 * c1 - 4 * c0 * c2 < 0).any(dim=-1)
         if not bool(impossible.any()):
             break
         half = impossible[:, None, None]
@@ -65,26 +85,69 @@ def correct(
         a, b = torch.where(half, (a + old_a) / 2, a), torch.where(half, (b + old_b) / 2, b)
         halved += impossible
         c0, c1 = quadratic(a, b)
-    t = root(c0, c1, c2)[:, None, None]
-    up, down = (up.double() - t * normal_up).to(kind), (down.double() - t * normal_down).to(kind)
-    return Corrected(_finely(up, down, left, right, scale, target), down, halved)
+    t = scale * root(c0, c1, c2)[:, None, :]
+    if metric is None:
+        new_up = up.double() - (t * left) @ old_b.transpose(-1, -2)
+        new_down = down.double() - (t * old_a) @ right.transpose(-1, -2)
+    else:
+        new_up, new_down = up.double() - t / scale * normal_up, down.double() - t / scale * normal_down
+    new_up, new_down = new_up.to(old_up.dtype), new_down.to(old_down.dtype)
+    return Corrected(_finely(new_up, new_down, left, right, scale, target, each=each), new_down, halved)
 
 
-def _finely(up: Tensor, down: Tensor, left: Tensor, right: Tensor, scale: float, target: Tensor) -> Tensor:
-    """What rounding to float32 has left goes into one number of each `up`: of those that the constraint feels most, the
-    one nearest to 0, which spells a small change finest. A late step is so short that rounding alone would show."""
+def correct_upper(up: Tensor, down: Tensor, of: Directions, scale: float) -> Tensor:
+    """`up` after a step with a frozen `down` (section 5.6): B - <B, n_B>/|n_B|^2 n_B with the constant n_B = s U A^T,
+    so that <scale * up @ down, U> is 0. Linear, and always possible."""
+    left, right = of.left * of.values[:, None, :], of.right
+    b = down.double() @ right
+    normal = scale * left @ b.transpose(-1, -2)
+    wide = up.double()
+    share = (wide * normal).sum(dim=(-1, -2)) / normal.square().sum(dim=(-1, -2)).clamp(min=1e-300)
+    new_up = (wide - share[:, None, None] * normal).to(up.dtype)
+    return _finely(new_up, down, left, right, scale, share.new_zeros(len(share)))
+
+
+def _finely(
+    up: Tensor, down: Tensor, left: Tensor, right: Tensor, scale: float, target: Tensor, *, each: bool = False
+) -> Tensor:
+    """What rounding to float32 has left goes into a few numbers of each `up` (one for a single constraint, twice as
+    many as there are else): of those that the constraint feels most, the ones nearest to 0, which spell a small change
+    finest. A late step is so short that rounding alone would show."""
     import torch
 
-    b = down.double() @ right
-    normal = (scale * left @ b.transpose(-1, -2)).flatten(1)
-    left_over = scale * ((up.double().transpose(-1, -2) @ left) * b).sum(dim=(-1, -2)) - target
-    felt = normal.abs() >= normal.abs().amax(dim=1, keepdim=True) / 2
+    a, b = shares(up, down, left, right)
+    left_over = scale * (a * b).sum(dim=-2)  # [m, k]
+    if each:
+        left_over = left_over - target[:, None]
+        felt_squared = left.square() @ b.square().transpose(-1, -2)
+        slots = min(2 * left.shape[-1], up[0].numel())
+    else:
+        left_over = left_over.sum(dim=-1, keepdim=True) - target[:, None]
+        felt_squared = (left @ b.transpose(-1, -2)).square()
+        slots = 1
+    felt = felt_squared.flatten(1)
+    felt = felt >= felt.amax(dim=1, keepdim=True) / 4
     values = up.flatten(1)
-    place = torch.where(felt, values.abs(), float("inf")).argmin(dim=1, keepdim=True)
-    slope = normal.gather(1, place)
-    change_of = torch.where(slope.abs() > 1e-300, left_over[:, None] / slope, torch.zeros_like(slope))
-    exact = values.gather(1, place).double() - change_of
-    return values.scatter(1, place, exact.to(up.dtype)).reshape(up.shape)
+    places = torch.where(felt, values.abs(), float("inf")).topk(slots, dim=1, largest=False).indices  # [m, slots]
+    rows, columns = places // up.shape[-1], places % up.shape[-1]
+    every = torch.arange(len(up), device=up.device)[:, None]
+    slopes = scale * left[every, rows] * b[every, columns]  # [m, slots, k]: how much each number counts
+    if each:
+        gram = slopes.transpose(-1, -2) @ slopes
+        size = torch.diagonal(gram, dim1=-2, dim2=-1).sum(dim=-1)[:, None, None] * 1e-9 + 1e-300
+        gram = gram + size * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+        changes = (slopes @ torch.linalg.solve(gram, left_over[..., None]))[..., 0]
+    else:
+        slope = slopes.sum(dim=-1)
+        changes = torch.where(slope.abs() > 1e-300, left_over / slope, torch.zeros_like(slope))
+    exact = values.gather(1, places).double() - changes
+    return values.scatter(1, places, exact.to(up.dtype)).reshape(up.shape)
+
+
+def shares(up: Tensor, down: Tensor, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    """What factors share with a direction, up^T left and down right, [m, r, k] each, in float64. All inner products of
+    the update with the direction follow from them."""
+    return up.double().transpose(-1, -2) @ left, down.double() @ right
 
 
 def root(c0: Tensor, c1: Tensor, c2: Tensor) -> Tensor:
@@ -143,27 +206,56 @@ def as_published(gradient: Tensor, factor: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
-    """Of m matrices: `step` |<D, U>|/|D| of the step that was made, `total` |<dW, U>|/|dW| of the whole update (0 where
-    nothing moved), `inner` <dW, U> with its sign, `norm` |dW|, `moved` |D|. All [m], float64."""
+class Motion:
+    """What a step has done to m matrices: the new factors, those of the change D (rank 2r), in float64; `norm` [m] |dW|
+    of the whole update and `moved` [m] |D|."""
 
-    step: Tensor
-    total: Tensor
-    inner: Tensor
+    up: Tensor
+    down: Tensor
+    wide_up: Tensor
+    wide_down: Tensor
     norm: Tensor
     moved: Tensor
 
 
-def violation(
-    old_up: Tensor, old_down: Tensor, up: Tensor, down: Tensor, of: Directions, scale: float, start: Tensor
-) -> Violation:
-    """How far a step and the whole update lie along the direction; `start` [m] is <dW, U> before the first step."""
+def motion(old_up: Tensor, old_down: Tensor, up: Tensor, down: Tensor, scale: float) -> Motion:
+    up, down = up.double(), down.double()
     wide_up, wide_down = change(old_up, old_down, up, down)
-    moved = scale * squared_norm(wide_up, wide_down).sqrt()
-    norm = scale * squared_norm(up, down).sqrt()
-    inner = scale * along(up, down, of) - start
-    step = (scale * along(wide_up, wide_down, of)).abs() / moved.clamp(min=1e-300)
-    return Violation(step, inner.abs() / norm.clamp(min=1e-300), inner, norm, moved)
+    norm, moved = squared_norm(up, down).sqrt(), squared_norm(wide_up, wide_down).sqrt()
+    return Motion(up, down, wide_up, wide_down, scale * norm, scale * moved)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Of m matrices: `step` |<D, U>|/|D| of the step that was made, `total` |<dW, U>|/|dW| of the whole update (0 where
+    nothing moved), `inner` <dW, U> with its sign. All [m], float64."""
+
+    step: Tensor
+    total: Tensor
+    inner: Tensor
+
+
+def violation(
+    of: Directions, done: Motion, scale: float, start: Tensor | None = None, *, one_sided: bool = False
+) -> Violation:
+    """How far a step and the whole update lie along the direction; `start` [m] is <dW, U> before the first step, 0 of a
+    fresh adapter. `one_sided`: only what points away from it counts."""
+    step = scale * along(done.wide_up, done.wide_down, of)
+    inner = scale * along(done.up, done.down, of)
+    if start is not None:
+        inner = inner - start
+
+    def size(of: Tensor) -> Tensor:
+        return (-of).clamp(min=0.0) if one_sided else of.abs()
+
+    return Violation(size(step) / done.moved.clamp(min=1e-300), size(inner) / done.norm.clamp(min=1e-300), inner)
+
+
+def violation_of_each(of: Directions, done: Motion, scale: float) -> Violation:
+    """The same of k directions at once: the share of step and update in all that they span."""
+    step = scale * along_each(done.wide_up, done.wide_down, of).norm(dim=-1)
+    inner = scale * along_each(done.up, done.down, of).norm(dim=-1)
+    return Violation(step / done.moved.clamp(min=1e-300), inner / done.norm.clamp(min=1e-300), inner)
 
 
 def outside(up: Tensor, down: Tensor, of: Directions, *, left: bool = True, right: bool = True) -> Tensor:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from refusal_tui.errors import InputError
+from refusal_tui.finetune.arms import Arm
 from refusal_tui.finetune.files import BASE, DONE, EVALUATIONS, RUN, STEPS, TRIALS
 
 PER_STEP, IN_TOTAL = 1e-5, 1e-6  # how far an exact constraint may be violated, relative
-_MEASURED = ("orthogonal", "random", "subspace", "random-subspace")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class TrialState:
     @property
     def holds(self) -> bool | None:
         """Whether the arm's constraint held at every step; None of an arm that has none, or none that is exact."""
-        if self.arm not in _MEASURED or not self.steps:
+        if not Arm(self.arm).exact or not self.steps:
             return None
         return self.worst[0] <= PER_STEP and self.worst[1] <= IN_TOTAL
 

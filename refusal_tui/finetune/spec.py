@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from refusal_tui.errors import InputError
 from refusal_tui.finetune.adapters import check_adapter
-from refusal_tui.finetune.arms import Arm, Sides, parse_arms
+from refusal_tui.finetune.arms import DEFAULT_ARMS, Arm, Sides, parse_arms
 from refusal_tui.finetune.data import Dialogue, drawn, read_dialogues, require_answers
 from refusal_tui.finetune.settings import (
     NAME,
@@ -52,10 +52,10 @@ class RobustnessSpec(JobSpec):
     benign: str = Field("", description="prompts to be answered, to see what else is lost; empty: not looked at")
     n: int = Field(100, ge=10, le=100_000, description="prompts of each kind that are asked")
     arms: str = Field(
-        ",".join(arm for arm in Arm if arm is not Arm.PUBLISHED),
+        ",".join(DEFAULT_ARMS),
         description=f"of {', '.join(Arm)}; vanilla is always one",
     )
-    subspace_rank: int = Field(8, ge=1, le=4096, description="dimensions per side that the subspace arms block")
+    subspace_rank: int = Field(8, ge=1, le=4096, description="dimensions per side that the subspace arms block; directions of the singular arms")
     sides: Sides = Field("both", description="what the subspace arms block: outputs (left), inputs (right) or both")
     before: str = Field(
         "", description="the model before it learned to refuse: directions are then of the difference to it"

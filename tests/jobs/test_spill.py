@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -231,12 +231,9 @@ def test_a_disk_that_is_really_full_loses_nothing_that_was_stored(tiny_disk: Pat
 
     def fill(asked: int) -> None:
         if 100 <= asked < 110:
-            with (tiny_disk / "filler").open("wb") as file:
-                try:
-                    while file.write(b"x" * 4096):
-                        file.flush()
-                except OSError:
-                    pass
+            with suppress(OSError), (tiny_disk / "filler").open("ab") as file:
+                while file.write(b"x" * 4096):
+                    file.flush()
 
     try:
         run_here(workspace, job_id, Scripted(after_batch=fill))
