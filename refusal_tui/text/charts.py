@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from refusal_tui.text.blocks import Curves, Matrix, Passage, heaviest, weight
-from refusal_tui.text.plot import axis_text, limits
+from refusal_tui.text.blocks import Curves, Matrix, Passage, Series, heaviest, weight
+from refusal_tui.text.plot import axis_text, glyph_of, limits
 from refusal_tui.text.safe import safe_text
-from refusal_tui.text.svg import SOFT, write
+from refusal_tui.text.svg import SOFT, mark, write
 from refusal_tui.text.svg import line as svg_line
 
 # Told apart in grey, too: every second one is light.
 _COLOURS = ("#2f5f98", "#e0a458", "#4f8a4c", "#c9a6d8", "#a4453f", "#b9c2cc", "#2a7f7f", "#d8cf6a")
 _NAME = 40
 _LEGEND = 8  # curves that are named
+# A later curve on top of an earlier one lets it show through.
+_DASHES = ("", "6 4", "2 3", "9 3 2 3", "12 6", "1 6", "4 8")
 
 STYLE = """
 figure{margin:0 0 1.4rem;break-inside:avoid}figcaption{font-weight:600;margin-bottom:.25rem}
@@ -33,7 +35,8 @@ table.bars td:last-child{width:60%;padding:0}
 .steps{display:flex;align-items:flex-end;gap:2px}
 .steps div{flex:1;min-width:0;text-align:center;font-size:.72rem;line-height:1.25}
 table.matrix{border-collapse:collapse}table.matrix td,table.matrix th{padding:.3rem .8rem;border:1px solid var(--line)}
-table.matrix small{color:inherit;opacity:.75}svg{width:100%;max-width:34rem;background:#fff;border-radius:.3rem}
+table.matrix small{color:inherit;opacity:.75}svg{width:100%;max-width:44rem;background:#fff;border-radius:.3rem}
+svg.key{max-width:none;width:.8rem;height:.8rem}
 p.passage{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--panel);padding:.6rem .9rem;border-radius:.4rem}
 mark{background:none;color:inherit;text-decoration:underline;text-decoration-thickness:.12em}
 mark.for{text-decoration-color:#b3403a;background:#b3403a22}mark.against{text-decoration-color:#3c7a3a;font-style:italic;
@@ -109,7 +112,7 @@ def _figure(body: str, title: str, remark: str) -> str:
 def curves(block: Curves) -> str:
     """Lines over axes, as inline SVG; the least and the most of both axes are written at them."""
     left, right, low, high = limits(block.series, block.bounds)
-    wide, tall, at, top = 430.0, 170.0, 46.0, 10.0
+    wide, tall, at, top = 560.0, 210.0, 46.0, 10.0
 
     def place(x: float, y: float) -> tuple[float, float]:
         share_x, share_y = (x - left) / (right - left), (min(max(y, low), high) - low) / (high - low)
@@ -127,20 +130,32 @@ def curves(block: Curves) -> str:
         spots = [place(x, y) for x, y in one.points]
         for (x, _), (least, most) in zip(one.points, one.intervals, strict=False):
             parts.append(svg_line(*place(x, least), *place(x, most), colour))
+        if len(spots) > 1 and not one.dots:
+            path, dash = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots), _dash(block.series, number)
+            parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.6"{dash}/>')
         if one.marked:
-            parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in spots]
-        if spots and not one.dots:
-            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
-            parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
+            parts += [mark(glyph_of(block.series, number), x, y, colour) for x, y in spots]
     picture = (
         f"<svg viewBox='0 0 {at + wide + 8:.0f} {top + tall + 24:.0f}' role=img aria-label='{shown(block.title)}' "
         f"font-family='system-ui,sans-serif'>{''.join(parts)}</svg>"
     )
-    names = "".join(
-        f"<i class=key style='background:{colour_of(n)}'></i>{shown(one.name, 40)}"
-        for n, one in enumerate(block.series[:_LEGEND])
-    )
+    names = "".join(f"{_key(block.series, n)}{shown(one.name, 40)}" for n, one in enumerate(block.series[:_LEGEND]))
     return _figure(f"{picture}<p class=dim>{names}</p>", block.title, block.remark)
+
+
+def _dash(series: Sequence[Series], number: int) -> str:
+    before = sum(not one.dots and len(one.points) > 1 for one in series[:number])
+    dash = _DASHES[before % len(_DASHES)]
+    return f' stroke-dasharray="{dash}"' if dash else ""
+
+
+def _key(series: Sequence[Series], number: int) -> str:
+    """What a curve looks like, beside its name."""
+    colour = colour_of(number)
+    if series[number].marked:
+        point = mark(glyph_of(series, number), 0, 0, colour)
+        return f"<svg class=key viewBox='-6 -6 12 12' aria-hidden=true>{point}</svg>"
+    return f"<i class=key style='background:{colour}'></i>"
 
 
 def matrix(block: Matrix) -> str:

@@ -31,6 +31,31 @@ def line(x1: float, y1: float, x2: float, y2: float, colour: str = RULE, width: 
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" stroke-width="{width:g}"/>'
 
 
+_SIZE = 4.0  # half the width of a mark
+_HALF = _SIZE * 0.9
+# The outline of each glyph around (0, 0), and whether it is filled. Two arcs make a circle.
+_CIRCLE = f"M{-_HALF} 0a{_HALF} {_HALF} 0 1 0 {2 * _HALF} 0a{_HALF} {_HALF} 0 1 0 {-2 * _HALF} 0"
+_MARKS = {
+    "○": (_CIRCLE, False),
+    "●": (_CIRCLE, True),
+    "◆": (f"M0 {-_SIZE}L{_SIZE} 0L0 {_SIZE}L{-_SIZE} 0Z", True),
+    "△": (f"M0 {-_SIZE}L{_SIZE} {_HALF}L{-_SIZE} {_HALF}Z", False),
+    "▽": (f"M0 {_SIZE}L{_SIZE} {-_HALF}L{-_SIZE} {-_HALF}Z", False),
+    "□": (f"M{-_HALF} {-_HALF}H{_HALF}V{_HALF}H{-_HALF}Z", False),
+    "+": (f"M{-_SIZE} 0H{_SIZE}M0 {-_SIZE}V{_SIZE}", False),
+    "×": (f"M{-_HALF} {-_HALF}L{_HALF} {_HALF}M{_HALF} {-_HALF}L{-_HALF} {_HALF}", False),
+}
+
+
+def mark(glyph: str, x: float, y: float, colour: str) -> str:
+    """A point of a series, in the shape that the terminal draws it with (`plot.glyph_of`)."""
+    outline, filled = _MARKS[glyph]
+    return (
+        f'<path class="mark" transform="translate({x:.1f} {y:.1f})" d="{outline}" '
+        f'fill="{colour if filled else "none"}" stroke="{colour}" stroke-width="1.6"/>'
+    )
+
+
 def svg_document(width: float, height: float, title: str, parts: Iterable[str]) -> str:
     """A whole document with its title; `parts` are elements."""
     return "\n".join([
