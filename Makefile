@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # CI and new machines alike: the tested versions, and no CUDA where a CPU build is enough.
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+# Not compiled at once: of what torch brings, most is never imported, and what is imported is compiled then.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile -c constraints.txt
 # On two cores: half of the time a test waits for a process or a screen.
 XDIST ?= -n 4
 # Where it is set, every process that a test starts compiles the whole program anew.
