@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from refusal_tui import __version__
 from refusal_tui.store.datasets import Dataset, list_datasets
-from refusal_tui.text.safe import safe_text
+from refusal_tui.text.cards import as_cell, as_code, as_yaml, sources_table
 
 
 @dataclass
@@ -110,36 +109,5 @@ def dataset_card(info: dict[str, Any], data: str) -> str:
     return "\n".join(lines)
 
 
-def sources_table(sources: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The Markdown table of `sources` (as dataset_info.json has them), a line each."""
-    return [
-        "| dataset | rows | source | revision | sha256 | licence | redistribution |",
-        "|---|---|---|---|---|---|---|",
-        *(
-            f"| {as_cell(s['name'])} | {s['rows']:,} | {as_cell(s['source'])} | {as_cell(s['revision'])} "
-            f"| {as_cell((s['sha256'] or '')[:16])} | {as_cell(s['licence'])} | {as_cell(s['redistribution'])} |"
-            for s in sources
-        ),
-    ]
-
-
 def counts_text(values: dict[str, int]) -> str:
     return ", ".join(f"{as_cell(name)} {count:,}" for name, count in sorted(values.items(), key=lambda x: -x[1]))
-
-
-def as_cell(value: object) -> str:
-    """Text of a dataset as one cell of a Markdown table: no markup, no HTML."""
-    text = safe_text(str(value or ""), newlines=False)
-    return re.sub(r"([\\`*_\[\]<>|&])", r"\\\1", text)
-
-
-def as_code(text: str) -> str:
-    """`text` as code, whatever backticks it holds."""
-    text = safe_text(text, newlines=False)
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
-
-
-def as_yaml(text: str) -> str:
-    """A double-quoted YAML string."""
-    return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text) + '"'

@@ -11,15 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from refusal_tui import __version__
-from refusal_tui.export.card import as_cell, as_code, as_yaml, counts_text, sources_table
+from refusal_tui.export.card import counts_text
 from refusal_tui.export.final_files import DATASETS, JSON_FILE, JSONL_FILE, PARQUET
 from refusal_tui.export.final_plan import Plan
 from refusal_tui.export.final_rows import FinalRow
-from refusal_tui.export.final_sources import public_source
 from refusal_tui.export.final_spec import FinalExportSpec
 from refusal_tui.export.resolve import HEADS, POLICY
+from refusal_tui.jobs.terms import source_facts
 from refusal_tui.labels.taxonomy import HEADS as TAXONOMY
 from refusal_tui.store.datasets import Dataset
+from refusal_tui.text.cards import as_cell, as_code, as_yaml, sources_table
 
 _SEVERAL = ("head_c_a", "head_c_b")
 
@@ -102,28 +103,9 @@ def final_info(
         "pii": {"policy": spec.pii, "rows": tally.with_pii, "replaced": tally.replaced},
         "text_withheld": tally.withheld,
         "models": _by_count(tally.models),
-        "sources": [_source(one, tally.datasets[one.name], one.id in gated) for one in sources],
+        "sources": [source_facts(one, tally.datasets[one.name], gated=one.id in gated) for one in sources],
         "licences": sorted({one.provenance.licence or "not stated" for one in sources}),
     }  # fmt: skip
-
-
-def _source(dataset: Dataset, rows: int, gated: bool) -> dict[str, Any]:
-    where = dataset.provenance
-    return {
-        "name": dataset.name,
-        "rows": rows,
-        "adapter": where.adapter,
-        "adapter_version": where.adapter_version,
-        "source": public_source(where.source),
-        "revision": where.revision,
-        "sha256": where.sha256,
-        "split": where.split,
-        "licence": where.licence,
-        # For an import of this folder: its text must not be passed on there, either.
-        "redistribution": "none" if gated else where.redistribution,
-        "gated": gated,
-        "eval_only": where.eval_only,
-    }
 
 
 def _sorted(counts: Mapping[str, Counter[str]]) -> list[tuple[str, Counter[str]]]:

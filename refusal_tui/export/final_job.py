@@ -16,10 +16,10 @@ from refusal_tui.export.final_files import final_files
 from refusal_tui.export.final_labels import settled_heads
 from refusal_tui.export.final_plan import Plan, make_plan
 from refusal_tui.export.final_rows import Cleaner, FinalRows
-from refusal_tui.export.final_sources import gated_datasets
 from refusal_tui.export.final_spec import FinalExportSpec
 from refusal_tui.export.whole_folder import SEAL, write_whole
 from refusal_tui.jobs.compute import ComputeContext, write_atomically
+from refusal_tui.jobs.terms import gated_datasets
 from refusal_tui.store.datasets import list_datasets
 
 ARTIFACT = "final-dataset"

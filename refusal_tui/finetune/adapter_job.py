@@ -1,7 +1,8 @@
 """How does a refusal adapter come about? Read refusals, train an adapter per seed, take its directions, compare them.
 
-In the job's folder: `data.json` (the rows), `trials/refusal-sN/` (steps and checkpoints), and at the end, each whole or
-not there, `adapter/` of the first seed as peft reads it and the directions of its update with their spectrum.
+In the job's folder: `data.json` (the rows), `sources.json` (where they come from), `trials/refusal-sN/` (steps and
+checkpoints), and at the end, each whole or not there, `adapter/` of the first seed as peft reads it and the directions
+of its update with their spectrum and everything that a card of it needs.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from typing import Any
 
 from refusal_tui.errors import InputError
 from refusal_tui.finetune.adapter_spec import RefusalAdapterSpec
-from refusal_tui.finetune.adapters import KIND
+from refusal_tui.finetune.adapters import HARDLY_REPEATS, KIND, LEARNT_FROM_REFUSALS
 from refusal_tui.finetune.answers import judged
 from refusal_tui.finetune.data import Dialogue, read_dialogues, require_answers
 from refusal_tui.finetune.direction_files import save_adapter, save_directions
 from refusal_tui.finetune.directions import Directions, cosines, directions_of
 from refusal_tui.finetune.encode import encode
 from refusal_tui.finetune.factors import Factors, attach
-from refusal_tui.finetune.files import CHECKPOINTS, STEPS, TRIALS
-from refusal_tui.finetune.loop import LoopSettings, Tuned, train
+from refusal_tui.finetune.files import CHECKPOINTS, SOURCES, STEPS, TRIALS
+from refusal_tui.finetune.loop import Tuned, train
+from refusal_tui.finetune.provenance import sources_of, weights_of
 from refusal_tui.finetune.recorder import Recorder
 from refusal_tui.finetune.subject import (
     Sets,
@@ -32,10 +34,13 @@ from refusal_tui.finetune.subject import (
     load_subject,
     shown_name,
 )
-from refusal_tui.jobs.compute import ComputeContext
+from refusal_tui.finetune.trial_run import loop_settings
+from refusal_tui.jobs.compute import ComputeContext, write_atomically
 from refusal_tui.jobs.judging import offline_judge
+from refusal_tui.jobs.versions import versions_of
 
-REPEATS = 0.1  # mean cosine between seeds: below it the note says that the direction hardly repeats
+_KEPT = ("name", "model", "base", "weights", "rows", "sources", "settings", "versions")  # of a run, beside directions
+_PACKAGES = ("torch", "transformers", "peft")
 
 
 class RefusalAdapterJob:
@@ -57,7 +62,8 @@ class RefusalAdapterJob:
         about = {
             "kind": KIND, "name": spec.name, "model": shown_name(spec.model), "settings": _settings(spec),
             "rows": {name: len(part) for name, part in sets.items()}, "matrices": list(factors.names),
-            "base": subject.fingerprint, "trials": names,
+            "base": subject.fingerprint, "trials": names, "weights": weights_of(spec.model, subject.model.config),
+            "sources": _sources(context.folder), "versions": versions_of(_PACKAGES),
         }  # fmt: skip
         describe(context, about)
 
@@ -65,7 +71,7 @@ class RefusalAdapterJob:
         for place, name in enumerate(names):
             folder = context.folder / TRIALS / name
             folder.mkdir(parents=True, exist_ok=True)
-            settings = _loop_settings(spec, spec.seed + place)
+            settings = loop_settings(spec, spec.seed + place, spec.steps, spec.learning_rate)
             watch = Recorder(context, folder, name, place * spec.steps, len(names) * spec.steps)
             mark = digest_of(_settings(spec), settings.seed, subject.fingerprint, digest_of_sets(sets))
             train(tuned, None, settings, folder / CHECKPOINTS, watch, fingerprint=mark)
@@ -74,7 +80,7 @@ class RefusalAdapterJob:
             )
             if place == 0:
                 note = {"name": spec.name, "base_model": about["model"], "base_fingerprint": subject.fingerprint,
-                        "what": "learnt from refusals", "rows": about["rows"]}  # fmt: skip
+                        "what": LEARNT_FROM_REFUSALS, "rows": about["rows"]}  # fmt: skip
                 save_adapter(context.folder, model, note)
         return self._conclude(context, about, factors, found)
 
@@ -83,7 +89,7 @@ class RefusalAdapterJob:
     ) -> str:
         agree = agreement(factors, found)
         loss = _last_losses(context.folder, about["trials"])
-        facts = {key: about[key] for key in ("name", "model", "base", "rows", "settings")}
+        facts = {key: about[key] for key in _KEPT}
         paths = save_directions(context.folder, factors, found[0], {**facts, "agreement": agree, "losses": loss})
         paths += sorted(path for path in (context.folder / "adapter").iterdir() if path.is_file())
         for path in paths:
@@ -94,7 +100,7 @@ class RefusalAdapterJob:
         if mean is None:
             repeats = "one seed: whether its direction repeats is not known"
         else:
-            weak = "; such a direction hardly repeats" if mean < REPEATS else ""
+            weak = "; such a direction hardly repeats" if mean < HARDLY_REPEATS else ""
             repeats = f"cosine between the directions of {len(found)} seeds {mean:.2f}{weak}"
         return f"{about['name']}: loss {loss[0]:.3f} after {self._spec.steps} steps; {repeats}"
 
@@ -146,14 +152,23 @@ def _read(context: ComputeContext, spec: RefusalAdapterSpec) -> Sets:
     context.event(
         "info", "refusals", f"{len(refusing):,} of {every:,} answers refuse, says the {spec.judge} judge{rest}"
     )
-    return sets if spec.keep_all else {**sets, "refusals": refusing}
+    learnt = sets if spec.keep_all else {**sets, "refusals": refusing}
+    keys = {dialogue.key for dialogue in refusing}
+    sources = [
+        entry
+        for name, source in (("refusals", spec.refusals), ("harmless", spec.harmless))
+        for entry in sources_of(
+            context.connection, name, source, sets[name], learnt[name], keys if name == "refusals" else None
+        )
+    ]
+    write_atomically(context.folder / SOURCES, (json.dumps(sources, indent=1) + "\n").encode())
+    return learnt
 
 
-def _loop_settings(spec: RefusalAdapterSpec, seed: int) -> LoopSettings:
-    return LoopSettings(
-        seed, spec.steps, spec.learning_rate, spec.batch_size, spec.parts, spec.weight_decay, spec.warmup,
-        spec.schedule, save_every=spec.save_every,
-    )  # fmt: skip
+def _sources(folder: Path) -> list[dict[str, Any]]:
+    """As they were when the rows were read; [] of a run that was begun before they were counted."""
+    path = folder / SOURCES
+    return json.loads(path.read_bytes()) if path.exists() else []
 
 
 def _settings(spec: RefusalAdapterSpec) -> dict[str, Any]:

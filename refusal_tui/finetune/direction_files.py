@@ -23,7 +23,7 @@ from refusal_tui.jobs.compute import write_atomically
 if TYPE_CHECKING:
     from torch import Tensor
 
-_WEIGHTS = "adapter_model.safetensors"  # as peft calls them
+WEIGHTS = "adapter_model.safetensors"  # as peft calls them
 _FIELDS = ("left", "values", "right", "norm")
 
 
@@ -103,10 +103,22 @@ def save_adapter(folder: Path, tuned: Any, note: Mapping[str, Any], name: str = 
     config.save_pretrained(draft)
     state = get_peft_model_state_dict(tuned, save_embedding_layers=False)
     tensors = {key: tensor.detach().cpu().clone() for key, tensor in state.items()}
-    write_atomically(draft / _WEIGHTS, save(tensors, metadata={"format": "pt"}))
+    # An arm's note says "upload": "no"; its weights say so as well, wherever they are copied to.
+    marks = {key: str(note[key]) for key in ("upload",) if key in note}
+    write_atomically(draft / WEIGHTS, _in_order(save(tensors, metadata={"format": "pt", **marks})))
     write_atomically(draft / NOTE, (json.dumps(note, indent=1) + "\n").encode())
     draft.rename(final)
     return final
+
+
+def _in_order(content: bytes) -> bytes:
+    """safetensors writes several notes in an order that changes from process to process; the same adapter is the same
+    file, bit for bit."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode().ljust(end - 8)
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def load_factors(folder: Path, factors: Factors) -> list[tuple[Tensor, Tensor]]:
@@ -115,7 +127,7 @@ def load_factors(folder: Path, factors: Factors) -> list[tuple[Tensor, Tensor]]:
     from safetensors.torch import load_file
 
     try:
-        tensors = load_file(folder / ADAPTER / _WEIGHTS)
+        tensors = load_file(folder / ADAPTER / WEIGHTS)
         stacks = []
         for stack in factors.stacks:
             up, down = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # Of both kinds of runs: what was read, and what the run is.
 DATA, RUN = "data.json", "run.json"
+SOURCES = "sources.json"  # of a refusal adapter: where its rows come from, counted when they were read
 TRIALS, STEPS, DONE, CHECKPOINTS = "trials", "steps.jsonl", "done.json", "checkpoints"
 ADAPTER = "adapter"  # a folder that peft reads
 ARM_ADAPTER = "local-only-adapter"  # of an arm: it pulls against refusal and is not uploaded

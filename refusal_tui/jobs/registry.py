@@ -162,6 +162,16 @@ KINDS: Mapping[str, JobKind] = {
             selects=False,
         ),
         JobKind(
+            "raw-vs-cleaned",
+            "Compare raw and cleaned",
+            "Fine-tune one model on a raw and on its cleaned selection alike, and compare what they refuse and answer.",
+            "refusal_tui.finetune.cleaned.spec:RawVsCleanedSpec",
+            "refusal_tui.finetune.cleaned.job:RawVsCleanedJob",
+            GPU,
+            "compute",
+            selects=False,
+        ),
+        JobKind(
             "audit",
             "Audit labels",
             "Look for duplicates, leaks, personal data, thin classes and labels that cannot be trusted.",
@@ -210,6 +220,12 @@ def unit_of(job: Job) -> str:
     if job.units == 1:
         return "rows"
     return KINDS[job.kind].unit if job.kind in KINDS else "steps"
+
+
+def counted(job: Job, number: int) -> str:
+    """So many of what the counts of `job` are counts of: `1 vote`, `1,200 rows`."""
+    unit = unit_of(job)
+    return f"{number:,} {unit.removesuffix('s') if number == 1 else unit}"
 
 
 def job_kind(name: str) -> JobKind:

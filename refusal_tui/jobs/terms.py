@@ -1,4 +1,4 @@
-"""Which sources are in the data, and whose text must not be passed on without leave?
+"""Under which terms do datasets stand, and which of them must not be passed on without leave? For exports and cards.
 
 A source is gated when the card of its adapter says so, when its terms forbid redistribution, or when a job has made it
 of rows of such a source.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from pathlib import PurePath
+from typing import Any
 
 from refusal_tui.jobs.registry import IS_GATED, load
 from refusal_tui.store.datasets import Dataset, list_datasets
@@ -38,6 +39,26 @@ def _made_of(connection: sqlite3.Connection, dataset: Dataset) -> set[int]:
         (int(job[1]),),
     )
     return {row[0] for row in rows}
+
+
+def source_facts(dataset: Dataset, rows: int, *, gated: bool) -> dict[str, Any]:
+    """Where a dataset comes from and under which terms, as JSON that leaves this machine: no folder of it is named."""
+    where = dataset.provenance
+    return {
+        "name": dataset.name,
+        "rows": rows,
+        "adapter": where.adapter,
+        "adapter_version": where.adapter_version,
+        "source": public_source(where.source),
+        "revision": where.revision,
+        "sha256": where.sha256,
+        "split": where.split,
+        "licence": where.licence,
+        # For an import of this folder: its text must not be passed on there, either.
+        "redistribution": "none" if gated else where.redistribution,
+        "gated": gated,
+        "eval_only": where.eval_only,
+    }
 
 
 def public_source(source: str) -> str:
