@@ -39,6 +39,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "refusal_tui.cli.robustness:robustness",
         "Does refusal survive fine-tuning? Runs, their figures, the report.",
     ),
+    "push": ("refusal_tui.cli.push:push", "Show a refusal adapter as it would go to the Hub; --send sends it."),
+    "raw-vs-cleaned": (
+        "refusal_tui.cli.raw_vs_cleaned:raw_vs_cleaned",
+        "What does cleaning the data change in a model? Runs, report.",
+    ),
     "judge-card": ("refusal_tui.cli.judge_card:judge_card", "How far can a labelling job's judge be trusted?"),
     "calibration": ("refusal_tui.cli.calibration:calibration", "Make a judge's confidence honest, by human labels."),
     "consensus": ("refusal_tui.cli.consensus:consensus", "Make one label of the votes of a panel of judges."),

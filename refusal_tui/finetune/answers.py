@@ -2,14 +2,15 @@
 
 Answers and verdicts are stored as an ordinary dataset, so that every judge, person and screen can look at them: the
 model is called `BASE+ARM@STEP`, and the seeds of an arm are several samples of one model. A failure or an empty answer
-is an outcome of its own, never a fulfilled request.
+is an outcome of its own, never a fulfilled request. Answers to benign prompts say that their prompt is harmless, as the
+set says: what is refused there is an over-refusal on the Results screen.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -18,8 +19,8 @@ from refusal_tui.jobs.compute import ComputeContext, Stopped
 from refusal_tui.jobs.judging import HandedJudge
 from refusal_tui.labels.heads import REFUSAL3
 from refusal_tui.labels.rows import ItemId, Row, render_messages
-from refusal_tui.labels.verdict import Refusal3, Verdict
-from refusal_tui.llm.local import Interrupted, LocalModel
+from refusal_tui.labels.verdict import Answer, Refusal3, Verdict
+from refusal_tui.llm.local import LARGEST_BATCH, Interrupted, LocalModel
 from refusal_tui.llm.request import ChatRequest, Reply, Sampling
 from refusal_tui.store.datasets import begin_made, record_progress
 from refusal_tui.store.items import add_items
@@ -28,7 +29,10 @@ from refusal_tui.store.ledger import RowKey
 from refusal_tui.store.outcomes import MadeItem
 
 MADE_BY = "robustness"
-_BATCH = 64
+BENIGN = "benign"  # the kind of prompts that are to be answered
+SET = "benign-set"  # whose word it is that they are harmless: the set's, whose labels people's go before
+# Prompts at once. A small model takes longer to start on a batch than to answer it.
+_BATCH, _BATCH_SMALL, _SMALL = 64, LARGEST_BATCH, 20_000_000  # parameters
 
 
 class Outcome(StrEnum):
@@ -54,11 +58,15 @@ class Answerer:
     dataset: str
     base: str
     answer_tokens: int
+    made_by: str = MADE_BY
+    known: dict[tuple[Dialogue, str], Verdict | None] = field(default_factory=dict)  # arms often answer the same
 
     def ask(self, prompts: Sequence[Dialogue]) -> list[str]:
         """Greedy answers in the order of the prompts; "" where there is none. Raises Stopped."""
         self.model.eval()
-        local = LocalModel(self.base, self.model, self.tokenizer, _BATCH, interrupted=self._wants_to_stop)
+        small = sum(each.numel() for each in self.model.parameters()) < _SMALL
+        batch = _BATCH_SMALL if small else _BATCH
+        local = LocalModel(self.base, self.model, self.tokenizer, batch, interrupted=self._wants_to_stop)
         sampling = Sampling(temperature=0.0, max_tokens=self.answer_tokens)
         try:
             replies = local.generate([ChatRequest(prompt.messages, sampling) for prompt in prompts])
@@ -79,7 +87,11 @@ class Answerer:
     ) -> str:
         """Store the answers with the judge's verdicts, in one transaction; doing it again adds nothing. Returns the
         outcomes, a letter per prompt."""
-        verdicts = judged(self.judge, prompts, answers)
+        pairs = list(zip(prompts, answers, strict=True))
+        new = [pair for pair in dict.fromkeys(pairs) if pair not in self.known]
+        told = judged(self.judge, [prompt for prompt, _ in new], [answer for _, answer in new])
+        self.known.update(zip(new, told, strict=True))
+        verdicts = [self.known[pair] for pair in pairs]
         rows = [
             (
                 f"{kind}/{meta['trial']}/{meta['step']}/{prompt.key}",
@@ -88,21 +100,22 @@ class Answerer:
                     meta={**meta, "source": prompt.key, "job": self.context.job.id},
                 ),
             )
-            for prompt, answer in zip(prompts, answers, strict=True)
+            for prompt, answer in pairs
         ]  # fmt: skip
         with self.context.commit() as connection:
-            dataset = begin_made(connection, self.dataset, self.context.job.id, MADE_BY)
+            dataset = begin_made(connection, self.dataset, self.context.job.id, self.made_by)
             added = add_items(connection, dataset.id, rows)
             record_progress(
                 connection, dataset.id, records_read=dataset.records_read + added.count, added=added.count, rejected=0,
                 done=True,
             )  # fmt: skip
-            new = [
-                _about(verdict, item)
+            said = [
+                replace(verdict, item_id=item)
                 for verdict, item in zip(verdicts, added.ids, strict=True)
                 if verdict is not None and item is not None
             ]
-            add_verdicts(connection, new, job_id=self.context.job.id)
+            harmless = [_harmless(verdict.item_id) for verdict in said] if kind == BENIGN else []
+            add_verdicts(connection, [*said, *harmless], job_id=self.context.job.id)
         return "".join(outcome_of(verdict) for verdict in verdicts)
 
 
@@ -127,5 +140,5 @@ def outcome_of(verdict: Verdict | None) -> Outcome:
     return _OF_LABEL[Refusal3(str(answer.value))]
 
 
-def _about(verdict: Verdict, item: ItemId) -> Verdict:
-    return replace(verdict, item_id=item)
+def _harmless(item: ItemId) -> Verdict:
+    return Verdict(item, f"judge:{SET}", SET, "1", {"prompt_harmful": Answer(False)})

@@ -18,21 +18,25 @@ from refusal_tui.jobs.schedule import stable_seed
 from refusal_tui.jobs.sources import is_file
 from refusal_tui.labels.rows import Message
 from refusal_tui.store.browse import select_ids
+from refusal_tui.store.clean_review import reviewed_rows
 from refusal_tui.store.items import fetch_rows
 
-_PROMPT_KEYS = ("prompt", "instruction", "question", "goal", "text")
+_PROMPT_KEYS = ("prompt", "rewritten_instruction", "instruction", "question", "goal", "text")
+_ORIGIN = "original_instruction"  # of rows that cleaning has made, in the store and in its files
 _ANSWER_KEYS = ("response", "answer", "output", "completion")
 _PAGE = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """What stands before an answer, and the answer ("" where there is none). `key`: `item:12`, or a line of a file."""
+    """What stands before an answer, and the answer ("" where there is none). `key`: `item:12`, or a line of a file.
+    `origin`: the prompt as it was before cleaning, "" of a row that no cleaning job has made."""
 
     key: str
     messages: tuple[Message, ...]
     answer: str = ""
     category: str | None = None
+    origin: str = ""
 
     @property
     def asked(self) -> str | tuple[Message, ...]:
@@ -42,12 +46,13 @@ class Dialogue:
 
     def as_json(self) -> dict[str, Any]:
         messages = [[m.role, m.content] for m in self.messages]
-        return {"key": self.key, "messages": messages, "answer": self.answer, "category": self.category}
+        known = {"key": self.key, "messages": messages, "answer": self.answer, "category": self.category}
+        return known | ({"origin": self.origin} if self.origin else {})
 
     @classmethod
     def of_json(cls, data: Mapping[str, Any]) -> Dialogue:
         messages = tuple(Message(role, content) for role, content in data["messages"])
-        return cls(data["key"], messages, data["answer"], data["category"])
+        return cls(data["key"], messages, data["answer"], data["category"], data.get("origin", ""))
 
 
 def read_dialogues(
@@ -55,7 +60,8 @@ def read_dialogues(
 ) -> list[Dialogue]:
     """The dialogues of a selection, or of a file: .jsonl or .json (objects with `prompt` and `response`, or with
     `messages`), for prompts also .txt (a line each). The same dialogue counts once. `answers`: only those that have
-    one; else only what is asked. `among`: of a selection, these items alone. Raises InputError.
+    one; else only what is asked. `among`: of a selection, these items alone. Of what a cleaning job has made only the
+    rows that were kept, as people have reviewed them. Raises InputError.
     """
     found = _from_file(Path(source)) if is_file(source) else _from_selection(connection, source, among)
     unique: dict[tuple[tuple[Message, ...], str], Dialogue] = {}
@@ -87,10 +93,12 @@ def drawn(dialogues: Sequence[Dialogue], count: int, seed: int, what: str) -> li
 def _from_selection(connection: sqlite3.Connection, source: str, among: Collection[int] | None) -> Iterator[Dialogue]:
     ids = [i for i in select_ids(connection, source) if among is None or i in among]
     for start in range(0, len(ids), _PAGE):
-        for row in fetch_rows(connection, ids[start : start + _PAGE]):
+        for row in reviewed_rows(connection, fetch_rows(connection, ids[start : start + _PAGE])):
             messages = row.messages or (Message("user", row.prompt),)
-            if messages[-1].role == "user":
-                yield Dialogue(f"item:{row.item_id}", messages, row.response or "", row.category)
+            origin = _text(row.meta.get(_ORIGIN)) or ""
+            left_out = bool(origin) and row.meta.get("decision", "keep") != "keep"
+            if messages[-1].role == "user" and not left_out:
+                yield Dialogue(f"item:{row.item_id}", messages, row.response or "", row.category, origin)
 
 
 def _from_file(path: Path) -> Iterator[Dialogue]:
@@ -128,7 +136,10 @@ def _dialogue(key: str, value: object) -> Dialogue | None:
         return _of_messages(key, value["messages"])
     prompt = next((value[name] for name in _PROMPT_KEYS if isinstance(value.get(name), str)), None)
     answer = next((value[name] for name in _ANSWER_KEYS if isinstance(value.get(name), str)), "")
-    return None if prompt is None else Dialogue(key, (Message("user", prompt),), answer, _text(value.get("category")))
+    if prompt is None:
+        return None
+    category, origin = (_text(value.get(name)) for name in ("category", _ORIGIN))
+    return Dialogue(key, (Message("user", prompt),), answer, category, origin or "")
 
 
 def _of_messages(key: str, turns: Sequence[Any]) -> Dialogue | None:

@@ -7,27 +7,26 @@ a dataset. After kill -9 the run goes on at the last checkpoint of the trial tha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from refusal_tui.errors import JobError
-from refusal_tui.finetune.adapters import ARM_KIND, adapter_folder
+from refusal_tui.finetune.adapters import adapter_folder
 from refusal_tui.finetune.answers import Answerer
 from refusal_tui.finetune.arms import WORDS, Arm, Constraint, constraint_of, parse_arms
 from refusal_tui.finetune.conclude import conclusion
 from refusal_tui.finetune.data import Dialogue
-from refusal_tui.finetune.direction_files import load_factors, save_adapter
+from refusal_tui.finetune.direction_files import load_factors
 from refusal_tui.finetune.directions import Directions
 from refusal_tui.finetune.document import write_report
 from refusal_tui.finetune.encode import Example, encode
 from refusal_tui.finetune.factors import Factors, attach, matched
-from refusal_tui.finetune.files import ARM_ADAPTER, BASE, CHECKPOINTS, DATA, DONE, EVALUATIONS, RUN, TRIALS
-from refusal_tui.finetune.loop import Diverged, LoopSettings, Tuned, mean_loss, train
-from refusal_tui.finetune.recorder import Recorder
+from refusal_tui.finetune.files import BASE, DATA, EVALUATIONS, RUN
+from refusal_tui.finetune.loop import Diverged, Tuned, mean_loss
 from refusal_tui.finetune.report import read_run
 from refusal_tui.finetune.source import Source, source_of
 from refusal_tui.finetune.spec import RobustnessSpec, read_sets
@@ -41,8 +40,9 @@ from refusal_tui.finetune.subject import (
     read_sets_of,
     shown_name,
 )
-from refusal_tui.finetune.trials import Trial, trials_of
-from refusal_tui.jobs.compute import ComputeContext, write_atomically
+from refusal_tui.finetune.trial_run import is_done, run_trial
+from refusal_tui.finetune.trials import Trial, mixed, trials_of
+from refusal_tui.jobs.compute import ComputeContext
 from refusal_tui.jobs.files import append_lines
 from refusal_tui.jobs.judging import offline_judge
 from refusal_tui.jobs.schedule import stable_seed
@@ -52,12 +52,14 @@ _HELD_OUT, _HELD_OUT_SHARE = 100, 0.2  # rows of the task that are not learnt: i
 
 @dataclass(frozen=True, slots=True)
 class _Bench:
-    """What all trials share. `held_out`: of the task. `evaluated`: (trial, step) that have their line."""
+    """What all trials share. `learnt`: the rows at each ratio. `held_out`: of the task. `evaluated`: (trial, step) that
+    have their line."""
 
     context: ComputeContext
     spec: RobustnessSpec
     subject: Subject
     tuned: Tuned
+    learnt: Mapping[float | None, Sequence[Example]]
     refusal: Sequence[Directions]
     published: Sequence[tuple[Any, Any]]
     sets: Mapping[str, Sequence[Dialogue]]
@@ -91,7 +93,7 @@ class RobustnessJob:
         sets = frozen_sets(context, read)
         trials = trials_of(
             parse_arms(spec.arms), spec.learning_rates, spec.step_counts, range(spec.seed, spec.seed + spec.seeds),
-            spec.checkpoints,
+            spec.checkpoints, spec.ratios,
         )  # fmt: skip
         bench = _bench(context, spec, sets, source_of(context, spec, folder), trials)
         total = sum(trial.steps for trial in trials)
@@ -115,20 +117,22 @@ def _bench(
     found = source.directions(subject, spec.subspace_rank)
     model, factors = attach(subject.model, sorted(found), rank=spec.rank, alpha=spec.alpha, dropout=spec.dropout)
     refusal = matched(factors, found)
-    arms = tuple(dict.fromkeys(trial.arm for trial in trials))
+    arms = tuple(dict.fromkeys(Arm(trial.arm) for trial in trials))
     published = load_factors(source.folder, factors) if Arm.PUBLISHED in arms else []
     for arm in arms:  # what an arm cannot do is said before anything is trained
         constraint_of(arm, factors, refusal, rank=spec.subspace_rank, sides=spec.sides, seed=0, published=published)
     learnt, held_out = _split(sets["task"], spec.seed)
-    rows, held, guard = (
+    own, harmless, held, guard = (
         encode(subject.tokenizer, part, subject.end, spec.max_tokens)
-        for part in ([*learnt, *sets["harmless"]], held_out, sets["guard"])
+        for part in (learnt, sets["harmless"], held_out, sets["guard"])
     )
+    mixtures = mixed(own, harmless, spec.ratios, spec.seed)
     if Arm.SURGERY in arms and not guard:
         raise JobError(
             "The surgery arm has no refusals to look at: all of the refusal adapter's rows are test prompts here.",
             "Leave the arm out, or ask other prompts.",
         )
+    rows = next(iter(mixtures.values()))
     tuned = Tuned(model, factors, subject.pad, rows, guard, min(spec.guard_rows, len(guard)), spec.guard_weight)
     base = shown_name(spec.model)
     answerer = Answerer(
@@ -138,7 +142,8 @@ def _bench(
     settings = {**spec.model_dump(exclude={"task", "prompts", "harmless", "benign", "before"}), "model": base}
     about = {
         "kind": "robustness", "name": spec.name, "model": base, "dataset": spec.name, "settings": settings,
-        "rows": {name: len(part) for name, part in sets.items()} | {"learnt": len(learnt), "held_out": len(held_out)},
+        "rows": {name: len(part) for name, part in sets.items()} | {"learnt": len(learnt), "held_out": len(held_out)}
+        | ({"at every ratio": len(rows)} if spec.ratio else {}),
         "arms": {str(arm): WORDS[arm] for arm in arms}, "trials": [trial.as_json() for trial in trials],
         "matrices": list(factors.names), "base": subject.fingerprint, "directions": source.about(),
         "subspace": [spec.subspace_rank, spec.sides], "judge": spec.judge,
@@ -146,8 +151,9 @@ def _bench(
     describe(context, about)
     mark = digest_of(settings, subject.fingerprint, source.digest(), digest_of_sets(sets))
     return _Bench(
-        context, spec, subject, tuned, refusal, published, sets, held, answerer, _evaluated(context.folder), mark
-    )
+        context, spec, subject, tuned, mixtures, refusal, published, sets, held, answerer,
+        _evaluated(context.folder), mark,
+    )  # fmt: skip
 
 
 def _split(task: Sequence[Dialogue], seed: int) -> tuple[list[Dialogue], list[Dialogue]]:
@@ -171,19 +177,13 @@ def _ask_base(bench: _Bench, total: int) -> None:
 
 def _run_trial(bench: _Bench, trial: Trial, before: int, total: int) -> None:
     """A trial that is done is passed over; one that diverged is told and ends, the others go on."""
-    spec, folder = bench.spec, bench.context.folder / TRIALS / trial.name
-    if (folder / DONE).exists():
+    spec = bench.spec
+    if is_done(bench.context.folder, trial):
         return
-    folder.mkdir(parents=True, exist_ok=True)
     constraint = constraint_of(
-        trial.arm, bench.factors, bench.refusal, rank=spec.subspace_rank, sides=spec.sides, seed=trial.seed,
+        Arm(trial.arm), bench.factors, bench.refusal, rank=spec.subspace_rank, sides=spec.sides, seed=trial.seed,
         published=bench.published,
     )  # fmt: skip
-    settings = LoopSettings(
-        trial.seed, trial.steps, trial.learning_rate, spec.batch_size, spec.parts, spec.weight_decay, spec.warmup,
-        spec.schedule, save_every=spec.save_every,
-    )  # fmt: skip
-    watch = Recorder(bench.context, folder, trial.name, before, total)
 
     def stop(step: int) -> None:
         if (trial.name, step) in bench.evaluated:
@@ -193,26 +193,16 @@ def _run_trial(bench: _Bench, trial: Trial, before: int, total: int) -> None:
         facts = {key: value for key, value in trial.as_json().items() if key not in ("name", "stops")}
         _evaluate(bench, {"trial": trial.name, **facts, "step": step}, who, constraint)
 
-    ended: dict[str, Any] = {"steps": trial.steps}
-    try:
-        train(
-            bench.tuned, constraint, settings, folder / CHECKPOINTS, watch,
-            fingerprint=digest_of(bench.mark, trial.as_json()), stops=trial.stops, at_stop=stop,
-        )  # fmt: skip
-    except Diverged as error:
-        watch.flush()
-        watch.note("diverged", str(error))
-        ended = {"steps": error.step, "diverged": error.step}
-    else:
-        note = {
-            "what": f"arm {trial.arm} of the robustness experiment {spec.name}: pulls against refusal",
-            "upload": "no: a local research artifact", "base_model": bench.answerer.base,
-            "base_fingerprint": bench.subject.fingerprint, **trial.as_json(),
-        }  # fmt: skip
-        adapter = save_adapter(folder, bench.tuned.model, note, ARM_ADAPTER)
-        for path in sorted(path for path in adapter.iterdir() if path.is_file()):
-            bench.context.artifact(path, ARM_KIND, {"experiment": spec.name, "trial": trial.name})
-    write_atomically(folder / DONE, json.dumps(ended).encode())
+    note = {
+        "what": f"arm {trial.arm} of the robustness experiment {spec.name}: pulls against refusal",
+        "upload": "no: a local research artifact", "experiment": spec.name, "base_model": bench.answerer.base,
+        "base_fingerprint": bench.subject.fingerprint,
+    }  # fmt: skip
+    tuned = replace(bench.tuned, rows=bench.learnt[trial.ratio])
+    run_trial(
+        bench.context, trial, tuned, constraint, spec, before=before, of=total,
+        fingerprint=digest_of(bench.mark, trial.as_json()), at_stop=stop, note=note,
+    )  # fmt: skip
 
 
 def _evaluate(bench: _Bench, who: Mapping[str, Any], added: str, constraint: Constraint | None) -> None:
@@ -221,11 +211,11 @@ def _evaluate(bench: _Bench, who: Mapping[str, Any], added: str, constraint: Con
     line["task_loss"] = mean_loss(bench.tuned, bench.held_out, spec.batch_size)
     if not isfinite(line["task_loss"]):
         raise Diverged(line["step"])
-    for kind in ("prompts", "benign"):
+    kinds = [kind for kind in ("prompts", "benign") if bench.sets[kind]]
+    said = iter(bench.answerer.ask([prompt for kind in kinds for prompt in bench.sets[kind]]))
+    for kind in kinds:
         asked = bench.sets[kind]
-        if not asked:
-            continue
-        answers = bench.answerer.ask(asked)
+        answers = list(islice(said, len(asked)))
         meta = {key: line[key] for key in ("trial", "arm", "seed", "step")}
         line[kind] = bench.answerer.keep(kind, asked, answers, added, meta)
         if all(prompt.answer for prompt in asked):
@@ -238,7 +228,7 @@ def _evaluate(bench: _Bench, who: Mapping[str, Any], added: str, constraint: Con
             now = constraint.measure(bench.factors, [(stack.up, stack.down) for stack in bench.factors.stacks])
         line |= {
             "total_violation": now.total, "inner": now.inner, "inner_most": now.inner_most, "norm": now.norm,
-            "by_matrix": [round(value, 9) for value in now.by_matrix.tolist()],
+            "by_matrix": [round(value, 9) + 0.0 for value in now.by_matrix.tolist()],
         }  # fmt: skip
     append_lines(bench.context.folder / EVALUATIONS, [line], sync=True)
     bench.evaluated.add((line["trial"], line["step"]))

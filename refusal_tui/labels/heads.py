@@ -35,9 +35,9 @@ from refusal_tui.labels.taxonomy import (
 from refusal_tui.labels.verdict import Answer, Label, Profile
 
 REFUSAL3, XSTEST, SORRY, WILDGUARD_REFUSAL = "refusal3", "xstest", "sorry", "wildguard_refusal"
-JAILBREAK_SUCCESS = "jailbreak_success"
+JAILBREAK_SUCCESS, HELPFULNESS = "jailbreak_success", "helpfulness"
 # Answers of single-question judges, and of classifiers, that are labels as they stand.
-SCORES = (SORRY, "or_bench", "strongreject", JAILBREAK_SUCCESS)
+SCORES = (SORRY, "or_bench", "strongreject", JAILBREAK_SUCCESS, HELPFULNESS)
 _HEAD_D = HEADS["head_d"].labels
 # The other two atoms are head D as well, and many sources give them: they alone make no verdict about atoms.
 _ATOMS_ALONE = frozenset(ATOMS) - set(_HEAD_D)

@@ -1,4 +1,5 @@
-"""Robustness: does refusal survive fine-tuning? Arms and invariants live, then curve, rates and conclusion."""
+"""Robustness: does refusal survive fine-tuning? Arms and invariants live, then curve, rates and conclusion; and what
+cleaning the data changes in a model that is fine-tuned on it."""
 
 from __future__ import annotations
 
@@ -12,15 +13,28 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from refusal_tui.errors import RefusalTuiError
+from refusal_tui.finetune.cleaned import page as cleaned_page
+from refusal_tui.finetune.cleaned.read import KIND as CLEANED_KIND
 from refusal_tui.finetune.document import PAGE, write_report
+from refusal_tui.store.jobs import get_job
 from refusal_tui.tui.recount import Recount
 from refusal_tui.tui.run_screen import PADDING, RunScreen
+from refusal_tui.tui.screens.raw_cleaned_lines import compared_lines
 from refusal_tui.tui.screens.robustness_lines import below, head, robustness_lines, tabs
 from refusal_tui.tui.state.jobs import JobWatch
-from refusal_tui.tui.state.robustness import CURVE, TABS, TRAINING, RobustnessState, Seen, answers_of, see
-from refusal_tui.tui.widgets.bars import HeaderLine
+from refusal_tui.tui.state.robustness import (
+    CURVE,
+    NAMES,
+    TABS,
+    TRAINING,
+    RobustnessState,
+    Seen,
+    answers_of,
+    see,
+)
 from refusal_tui.tui.widgets.line_list import LineList
 
+_OF_BOTH = {CURVE: "curve, or diversity"}
 _AROUND = 7  # lines that are not the list: header, footer, head, tabs, what stands below
 
 
@@ -44,7 +58,7 @@ class RobustnessScreen(RunScreen):
         Binding("H", "page", "Copy where the report is", show=False, id="robust.page"),
         Binding("S", "tab(-1)", "The part before", show=False, id="robust.before"),
         *(
-            Binding(str(n), f"choose({n - 1})", f"Show: {name}", show=False, id=f"robust.{name}")
+            Binding(str(n), f"choose({n - 1})", f"Show: {_OF_BOTH.get(name, name)}", show=False, id=f"robust.{name}")
             for n, name in enumerate(TABS, 1)
         ),
     ]
@@ -54,6 +68,9 @@ class RobustnessScreen(RunScreen):
         self.state = RobustnessState(job_id=job_id)
         self._watch = JobWatch()
         self._recount = Recount(self, self._lookup, self._look, self._seen, self._failed)
+
+    def crumbs(self) -> str:
+        return super().crumbs().replace(self.NAME, NAMES[self.state.kind])
 
     @property
     def _artifacts(self) -> Path:
@@ -67,7 +84,7 @@ class RobustnessScreen(RunScreen):
         self._show()
 
     def _look(self, job_id: int, connection: sqlite3.Connection) -> Seen:
-        return see(self._artifacts / f"job-{job_id}", job_id)
+        return see(self._artifacts / f"job-{job_id}", job_id, connection)
 
     def _seen(self, seen: Seen) -> None:
         self.state.take(seen)
@@ -77,14 +94,13 @@ class RobustnessScreen(RunScreen):
         self.state.error = error
         self._show()
 
-    def _show(self) -> None:
-        if not self.whole:
-            return
+    def _show_run(self) -> None:
         lines, width = self.query_one(LineList), self.size.width - PADDING
         self._say("head", head(self.state, width))
         self._say("tabs", tabs(self.state))
         room = lines.line_width or self.size.width - 3
-        lines.set_lines(robustness_lines(self.state, lines.key, room, self.size.height - _AROUND))
+        told = compared_lines if self.state.seen.compared is not None else robustness_lines
+        lines.set_lines(told(self.state, lines.key, room, self.size.height - _AROUND))
         self._show_below()
 
     @on(LineList.Moved)
@@ -112,7 +128,8 @@ class RobustnessScreen(RunScreen):
         """Where any two of them are compared, by whichever judge or person."""
         answers = self.state.all_answers
         if answers:
-            self.work.push("results", filter=answers)
+            by = ("split", "model") if self.state.seen.compared is not None else ("model",)
+            self.work.push("results", filter=answers, by=by)
         else:
             self.work.say("Nothing has been asked yet")
 
@@ -121,7 +138,7 @@ class RobustnessScreen(RunScreen):
         self._to_tab()
 
     def action_choose(self, number: int) -> None:
-        self.state.chosen = TABS[number]
+        self.state.chosen = self.state.tabs[number]
         self._to_tab()
 
     def _to_tab(self) -> None:
@@ -155,10 +172,12 @@ class RobustnessScreen(RunScreen):
         self.state.show_job(job_id)
         self.state.read_job(self.work.connection, self._watch, self.work.clock())
         self._recount.ask(job_id)
-        self.query_one(HeaderLine).refresh()
         self._to_tab()
 
 
 def _written(folder: Path, job_id: int, connection: sqlite3.Connection) -> str:
-    path = write_report(folder, job_id)
+    if get_job(connection, job_id).kind == CLEANED_KIND:
+        path = cleaned_page.write_report(folder, job_id, connection)
+    else:
+        path = write_report(folder, job_id)
     return f"Wrote {path.name} into artifacts/{folder.name}; H copies the path"

@@ -28,7 +28,6 @@ from refusal_tui.tui.state.robustness import (
     CURVE,
     PAIRED,
     RESULT,
-    TABS,
     TRAINING,
     RobustnessState,
     arm_of,
@@ -48,7 +47,9 @@ def head(state: RobustnessState, width: int) -> Content:
     word, run = state_word(state.line), state.run
     name = paint.line(run.name or state.line.title, 24, paint.STRONG)
     told = ""
-    if run.name:
+    if run.name and state.seen.compared is not None:
+        told = f"{run.model}, raw against cleaned data"
+    elif run.name:
         directions = run.about.get("directions", {})
         agreement = directions.get("agreement")
         told = f"{run.model}, directions of {directions.get('adapter', '')}"
@@ -60,7 +61,7 @@ def head(state: RobustnessState, width: int) -> Content:
 
 def tabs(state: RobustnessState) -> Content:
     parts: list[Content | tuple[str, str] | str] = []
-    for name in TABS if state.line is not None else ():
+    for name in state.tabs if state.line is not None else ():
         word = name.capitalize()
         parts += [(f"[{word}]", paint.STRONG) if name == state.tab else (word, paint.MUTED), " "]
     variants = state.run.variants
@@ -83,6 +84,9 @@ def robustness_lines(state: RobustnessState, at: str | None, width: int, height:
             Line(),
             Line(paint.words("First a refusal adapter, whose directions are kept, then the experiment.")),
             Line(paint.keys(("g n", "start a job: Train a refusal adapter, then Test robustness"))),
+            Line(),
+            Line(paint.words("Or: one model fine-tuned on a raw and on its cleaned selection, compared.")),
+            Line(paint.keys(("g n", "start a job: Compare raw and cleaned"))),
         ]
     if state.tab == TRAINING:
         return [*_training(state, at, width, height)]
@@ -90,11 +94,11 @@ def robustness_lines(state: RobustnessState, at: str | None, width: int, height:
         found = "Base has answered; no arm has yet." if state.run.base is not None else "Nothing has been measured yet."
         return [Line(), Line(paint.words((found, paint.MUTED))), Line(paint.keys(("4", "how far training is")))]
     if state.tab == RESULT:
-        return [*_result(state, width)]
+        return [*result_lines(state.seen.said, arms_table(state.run, state.seen.figures, state.variant), width)]
     if state.tab == CURVE:
         return [*_curve(state, at, width, height)]
     assert state.tab == PAIRED
-    return _table(paired_table(state.run, state.seen.figures, state.variant), width)
+    return table_lines(paired_table(state.run, state.seen.figures, state.variant), width)
 
 
 def below(state: RobustnessState, key: str | None, width: int) -> Content:
@@ -111,22 +115,22 @@ def below(state: RobustnessState, key: str | None, width: int) -> Content:
 # --- result ----------------------------------------------------------------------------------------------------------
 
 
-def _result(state: RobustnessState, width: int) -> Iterator[Line]:
+def result_lines(said: Sequence[str], arms: Block, width: int) -> Iterator[Line]:
     """The headline, the arms, then a sentence or two about each and what limits them."""
-    headline, *others = state.seen.said
-    for line in _lines(Words(headline), width):
+    headline, *others = said
+    for line in block_lines(Words(headline), width):
         yield Line(paint.words((line.text, paint.STRONG)))
     yield Line()
-    yield from _table(arms_table(state.run, state.seen.figures, state.variant), width)
+    yield from table_lines(arms, width)
     yield Line()
     for number, sentence in enumerate(others):
-        for place, line in enumerate(_lines(Words(sentence), width - 2)):
+        for place, line in enumerate(block_lines(Words(sentence), width - 2)):
             yield Line(paint.words(("· " if not place else "  ", paint.MUTED), line.text), f"say:{number}.{place}")
 
 
 def _curve(state: RobustnessState, at: str | None, width: int, height: int) -> Iterator[Line]:
     """The picture with vanilla and the arm under the cursor drawn through, and the arms below it."""
-    _, *table = _table(arms_table(state.run, state.seen.figures, state.variant), width - 2)
+    _, *table = table_lines(arms_table(state.run, state.seen.figures, state.variant), width - 2)
     curve = curve_of(state.run, state.seen.figures, state.variant, state.joined(at))
     high = max(7, min(20, height - len(table) - 2))
     yield Line(paint.heading("refused ↑ by the loss of the task →", "higher refuses, further left has learnt"))
@@ -141,15 +145,11 @@ def _curve(state: RobustnessState, at: str | None, width: int, height: int) -> I
 
 def _training(state: RobustnessState, at: str | None, width: int, height: int) -> Iterator[Line]:
     """Where it stands; every arm with its seeds, loss and invariants; one trial's curves and directions."""
-    run, line = state.run, state.line
-    assert line is not None
-    if line.state is JobState.FAILED and line.note:
-        yield from (Line(part) for part in paint.two_lines(line.note, width, paint.BAD))
+    run = state.run
+    yield from now_lines(state, width)
     if not run.trials:
-        yield Line(paint.line(state.step or "The worker has not begun yet.", width, paint.MUTED))
         return
-    yield Line(_now(state, width))
-    table = _table(invariants_table(run), width)
+    table = table_lines(invariants_table(run), width)
     yield from table
     trial = state.trial_of(at)
     if trial is not None:
@@ -159,7 +159,18 @@ def _training(state: RobustnessState, at: str | None, width: int, height: int) -
         matrices = matrices_table(run, seen[-1] if seen else None)
         if not is_empty(matrices):
             yield Line()
-            yield from (Line(painted(one), f"matrix:{n}") for n, one in enumerate(_lines(matrices, width)))
+            yield from (Line(painted(one), f"matrix:{n}") for n, one in enumerate(block_lines(matrices, width)))
+
+
+def now_lines(state: RobustnessState, width: int) -> Iterator[Line]:
+    """What stands above a table of trials: why the job failed, and where it is."""
+    line = state.line
+    if line is not None and line.state is JobState.FAILED and line.note:
+        yield from (Line(part) for part in paint.two_lines(line.note, width, paint.BAD))
+    if state.run.trials:
+        yield Line(_now(state, width))
+    else:
+        yield Line(paint.line(state.step or "The worker has not begun yet.", width, paint.MUTED))
 
 
 def _now(state: RobustnessState, width: int) -> Content:
@@ -179,13 +190,13 @@ def _now(state: RobustnessState, width: int) -> Content:
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
-def _lines(block: Block, width: int) -> list[TextLine]:
+def block_lines(block: Block, width: int) -> list[TextLine]:
     return section_lines(Section("", "", [block]), width)
 
 
-def _table(block: Block, width: int) -> list[Line]:
+def table_lines(block: Block, width: int) -> list[Line]:
     """Lines about an arm can be stood on; titles are passed over."""
-    lines: Sequence[TextLine] = _lines(block, width)
+    lines: Sequence[TextLine] = block_lines(block, width)
     return [
         Line(painted(line), key_of(line.name, number, line.opens) if line.name else None)
         for number, line in enumerate(lines)

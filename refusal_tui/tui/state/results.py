@@ -20,6 +20,7 @@ GROUPINGS: tuple[tuple[str, ...], ...] = (
     ("category", "model"),
     ("model", "dataset", "category"),
     ("dataset",),
+    ("split", "model"),
 )
 SORTS = ("name", "refusal", "over_refusal", "fulfilment", "rows")
 

@@ -1,4 +1,7 @@
-"""What does the Robustness screen show? A run as its folder tells it, the part looked at, what is behind a line."""
+"""What does the Robustness screen show? A run as its folder tells it, the part looked at, what is behind a line.
+
+Runs of two kinds: arms of one task (robustness), and one model fine-tuned on raw and on cleaned data.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from refusal_tui.errors import RefusalTuiError
+from refusal_tui.finetune.cleaned import conclude as cleaned_conclude
+from refusal_tui.finetune.cleaned import figures as cleaned_figures
+from refusal_tui.finetune.cleaned.read import KIND as CLEANED_KIND
+from refusal_tui.finetune.cleaned.read import Comparison, read_comparison
+from refusal_tui.finetune.cleaned.sections import all_answers
 from refusal_tui.finetune.conclude import conclusion
 from refusal_tui.finetune.figures import VANILLA, ArmFigures, figures
 from refusal_tui.finetune.report import Run, TrialState, read_run
@@ -16,22 +24,31 @@ from refusal_tui.tui.state.jobs import JobLine, JobWatch
 from refusal_tui.tui.state.runs import job_beside, jobs_of_kind
 
 KIND = "robustness"
-RESULT, CURVE, PAIRED, TRAINING = "result", "curve", "paired", "training"
+NAMES = {KIND: "Robustness", CLEANED_KIND: "Raw against cleaned"}
+RESULT, CURVE, DIVERSITY, PAIRED, TRAINING = "result", "curve", "diversity", "paired", "training"
 TABS = (RESULT, CURVE, PAIRED, TRAINING)
+CLEANED_TABS = (RESULT, DIVERSITY, PAIRED, TRAINING)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A run's folder at one moment, and what follows from it."""
+    """A run's folder at one moment, and what follows from it. `compared`, `compared_figures`: of a raw-vs-cleaned run
+    alone, and then `figures` is empty."""
 
     job_id: int
     run: Run
     figures: tuple[ArmFigures, ...] = ()
     said: tuple[str, ...] = ()
+    compared: Comparison | None = None
+    compared_figures: cleaned_figures.Figures | None = None
 
 
-def see(folder: Path, job_id: int) -> Seen:
+def see(folder: Path, job_id: int, connection: sqlite3.Connection) -> Seen:
     """For a thread: a big run takes a second. Raises InputError for files that cannot be read."""
+    if get_job(connection, job_id).kind == CLEANED_KIND:
+        found = read_comparison(folder, connection)
+        said, figured = cleaned_conclude.conclusion(found), cleaned_figures.figures(found)
+        return Seen(job_id, found.run, (), said, found, figured)
     run = read_run(folder)
     return Seen(job_id, run, figures(run), conclusion(run))
 
@@ -45,6 +62,7 @@ class RobustnessState:
     variant in a grid of learning rates and steps."""
 
     job_id: int | None = None
+    kind: str = KIND
     jobs: list[int] = field(default_factory=list)
     line: JobLine | None = None
     step: str = ""
@@ -55,7 +73,7 @@ class RobustnessState:
 
     def read_job(self, connection: sqlite3.Connection, watch: JobWatch, now: float) -> None:
         """Where the job stands; what it has measured is read elsewhere (`see`)."""
-        self.jobs = jobs_of_kind(connection, KIND)
+        self.jobs = sorted((job for kind in NAMES for job in jobs_of_kind(connection, kind)), reverse=True)
         if self.job_id is None:
             self.job_id = self.next_job(0)
         if self.job_id is None:
@@ -65,7 +83,7 @@ class RobustnessState:
         except RefusalTuiError as error:
             self.error = error
             return
-        self.step, self.line = job.step, watch.line(connection, job, now)
+        self.kind, self.step, self.line = job.kind, job.step, watch.line(connection, job, now)
 
     def take(self, seen: Seen) -> None:
         """What was read, unless another run is looked at by now."""
@@ -77,9 +95,13 @@ class RobustnessState:
         return self.seen.run
 
     @property
+    def tabs(self) -> tuple[str, ...]:
+        return CLEANED_TABS if self.kind == CLEANED_KIND else TABS
+
+    @property
     def tab(self) -> str:
         active = self.line is not None and self.line.state.active
-        return self.chosen or (TRAINING if active else RESULT)
+        return self.chosen if self.chosen in self.tabs else TRAINING if active else RESULT
 
     @property
     def variant(self) -> str:
@@ -102,7 +124,7 @@ class RobustnessState:
         self.job_id, self.seen, self.line, self.error, self.number = job_id, _NOTHING, None, None, 0
 
     def turn(self, step: int) -> None:
-        self.chosen = TABS[(TABS.index(self.tab) + step) % len(TABS)]
+        self.chosen = self.tabs[(self.tabs.index(self.tab) + step) % len(self.tabs)]
 
     def turn_variant(self) -> bool:
         """The next variant of the grid; False where there is no grid."""
@@ -125,6 +147,8 @@ class RobustnessState:
     @property
     def all_answers(self) -> str:
         """Of base and all arms at their last stops, as a filter; "" while nothing was asked."""
+        if self.seen.compared is not None:
+            return all_answers(self.seen.compared)
         return final_answers(self.run, self.seen.figures, self.variant) if self.run.base is not None else ""
 
 
