@@ -16,28 +16,20 @@ from pathlib import Path
 from unittest import mock
 
 from benchmarks.report import peak_megabytes
-from refusal_tui.jobs.liveness import this_process
-from refusal_tui.jobs.registry import job_kind, make_job
-from refusal_tui.jobs.rowjob import run_rows
-from refusal_tui.jobs.spec import load_spec
-from refusal_tui.jobs.stop import StopFlag
+from refusal_tui.errors import ExitCode
+from refusal_tui.jobs import worker
 from refusal_tui.llm import client
-from refusal_tui.store.jobs import JobState, claim_job, end_job, get_job
+from refusal_tui.store.jobs import JobState, get_job
 from refusal_tui.store.workspace import Workspace
 
 
 def run_job(workspace: Workspace, job_id: int) -> int:
-    """The job to its end; returns how many rows have their result."""
-    me = this_process()
-    with closing(workspace.open()) as connection:
-        job = claim_job(connection, job_id, host=me.host, boot_id=me.boot_id, pid=me.pid, start_ticks=me.start_ticks)
-        assert job is not None
-        kind = job_kind(job.kind)
-        work = make_job(kind, load_spec(kind.spec_type(), job.spec, job.spec_version), workspace)
-        state, note = run_rows(workspace, connection, job, work, StopFlag())
-        assert state is JobState.DONE, note
-        end_job(connection, job, state, note)
-        return get_job(connection, job_id).n_ok
+    """The job to its end as a worker runs it, heartbeats and checkpoints included; returns how many rows are done."""
+    assert worker.run_job(workspace, job_id) is ExitCode.OK
+    with closing(workspace.open(read_only=True)) as connection:
+        job = get_job(connection, job_id)
+    assert job.state is JobState.DONE, job.note
+    return job.n_ok
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from refusal_tui.llm.ladder import Capabilities
 from refusal_tui.llm.limits import Budget, PauseJob
 from refusal_tui.llm.local import LARGEST_BATCH
 from refusal_tui.llm.local_pool import LocalPool
-from refusal_tui.llm.pool import NO_BUDGET, Pool
+from refusal_tui.llm.pool import NO_BUDGET, NOTHING_SPENT, Pool
 from refusal_tui.llm.request import CallFailure, ChatRequest, Reply
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.endpoints import Endpoint, get_endpoint
@@ -109,7 +109,9 @@ class Models:
         self._cache = ReplyCache(self._reader)
         waiting = backoffs_of(self._reader, job.id)
         self._backed_off.update(waiting)
-        spent = spent_by(self._reader, job.id)
+        # A million attempts take half a second to sum up: only where a limit needs it.
+        limited = self._budget.usd is not None or self._budget.tokens is not None
+        spent = spent_by(self._reader, job.id) if limited else NOTHING_SPENT
         for name, endpoint in self.endpoints.items():
             self._pools[name] = self._backend(endpoint, job, spent, waiting)
         shared = next(iter(self._pools.values())).budget

@@ -15,7 +15,8 @@ import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from refusal_tui.jobs.asking import Models
 from refusal_tui.jobs.judging import OFFLINE_JUDGES
@@ -25,8 +26,7 @@ from refusal_tui.jobs.spill import SideRecord
 from refusal_tui.judge.canaries import Canary, canaries
 from refusal_tui.judge.interview import Interview, questions_of
 from refusal_tui.judge.lexical import QUESTION_SET
-from refusal_tui.judge.linear import LinearJudge
-from refusal_tui.judge.spec import LabelSpec
+from refusal_tui.judge.spec import ARBITER, ORDER, SECOND, LabelSpec
 from refusal_tui.judge.stance import Stance, contradictions, stance
 from refusal_tui.labels.constitution import DEFAULT
 from refusal_tui.labels.questions import Form
@@ -42,7 +42,10 @@ from refusal_tui.store.outcomes import Finished, Output, PendingRow, RowResult, 
 from refusal_tui.store.settings import constitution_in_force, fence_secret
 from refusal_tui.store.workspace import Workspace
 
-SECOND, ARBITER, ORDER, CANARY = "second", "arbiter", "order", "canary"
+if TYPE_CHECKING:
+    from refusal_tui.judge.linear import LinearJudge
+
+CANARY = "canary"
 # The offline judge's confidence from which its label is kept: above it 98 of 100 of XSTest's labels were right.
 FREE_SURE = 0.9
 _FREE = tuple(f"judge:{name}" for name in OFFLINE_JUDGES)  # whose labels were kept so, by whatever version
@@ -71,16 +74,20 @@ class LlmLabelJob(RowJob):
         self.concurrency = self.models.concurrency
         self.max_rate = spec.max_rate
         self._interviews = interviews(spec, workspace, self.models)
-        self._offline = LinearJudge()
-        self._later = [Unit(SECOND)] * (spec.second_pass is not None) + [Unit(ARBITER)] * (spec.arbiter is not None)
-        sample = [Unit(ORDER)] * (spec.order_sample is not None)
-        self.units = [*(Unit("", k) for k in range(len(spec.voters))), *self._later, *sample]
+        self.units = spec.units()
+        self._later = [unit for unit in self.units if unit.stage in (SECOND, ARBITER)]
         self._constitution = self._interviews[self.units[0]].constitution
         # Votes of this run that a later unit of the same row needs; gone with the row's last unit.
         self._votes: dict[tuple[int, Unit], asyncio.Future[Vote]] = {}
         self._canaries: list[asyncio.Task[None]] = []
         self._leanings: dict[tuple[str, tuple[str, ...]], asyncio.Task[dict[str, float] | CallFailure]] = {}
         self._reader: sqlite3.Connection | None = None
+
+    @cached_property
+    def _offline(self) -> LinearJudge:
+        from refusal_tui.judge.linear import LinearJudge  # with numpy: most jobs never ask it
+
+        return LinearJudge()
 
     async def start(self, job: Job) -> None:
         self._reader = self._workspace.open(read_only=True)

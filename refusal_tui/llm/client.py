@@ -26,8 +26,14 @@ CONNECT_SECONDS = 10.0
 DEFAULT_TIMEOUT = 300.0  # a long generation on a busy local server
 NO_KEY = "none"  # the SDK insists on a key, local servers do not
 # httpx looks at every connection of its pool for every request: 64 in one pool cost a quarter of the processor time
-# of a request, so they are dealt out to pools of about this many.
-_LANE_PLACES = 16
+# of a request, 16 still a tenth, so they are dealt out to pools of about this many. Making one takes a millisecond.
+_LANE_PLACES = 4
+# What the SDK tells of itself and of this machine with every request. No server needs it; it is half of the headers and
+# an eighth of the processor time of a request.
+_UNSENT = (
+    "X-Stainless-Lang", "X-Stainless-Package-Version", "X-Stainless-OS", "X-Stainless-Arch", "X-Stainless-Runtime",
+    "X-Stainless-Runtime-Version", "X-Stainless-Async", "X-Stainless-Retry-Count", "X-Stainless-Read-Timeout",
+)  # fmt: skip
 
 
 def aiohttp_available() -> bool:
@@ -72,6 +78,7 @@ class Client:
         lanes = 1 if use_aiohttp else -(-max_connections // _LANE_PLACES)
         self._raw_response = httpx2.Response
         self._timeout = timeout
+        self._unsent = {name: openai.Omit() for name in _UNSENT}
         self._lanes = [
             _Lane(
                 openai.AsyncOpenAI(
@@ -94,7 +101,9 @@ class Client:
         try:
             # The SDK's timeout is per read: a server that drips a byte now and then would hold a place for ever.
             async with asyncio.timeout(self._timeout):
-                response = await lane.sdk.post("/chat/completions", body=body, cast_to=self._raw_response)
+                response = await lane.sdk.post(
+                    "/chat/completions", body=body, cast_to=self._raw_response, options={"headers": self._unsent}
+                )
                 result = reply_of_body(response.text)
                 rate = _rate_of(response)
         except TimeoutError:

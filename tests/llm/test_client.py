@@ -42,6 +42,20 @@ async def test_an_answer_comes_with_usage_model_and_latency(server_and_client: t
     assert reply.model_returned == "loopback-1" and reply.latency > 0
 
 
+async def test_a_server_is_not_told_what_machine_asks(
+    server_and_client: tuple[Loopback, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    answers = server_and_client[0].respond
+    monkeypatch.setattr(
+        server_and_client[0],
+        "respond",
+        lambda method, path, headers, body: sent.extend(headers) or answers(method, path, headers, body),
+    )
+    assert isinstance(await ask(server_and_client), Reply)
+    assert "authorization" in sent and not [name for name in sent if "stainless" in name]
+
+
 @pytest.mark.parametrize(
     ("faults", "error_class"),
     [
