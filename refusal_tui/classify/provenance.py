@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from refusal_tui import __version__
 from refusal_tui.classify.folder import counts
 from refusal_tui.classify.frozen import Frozen
 from refusal_tui.classify.learner import Learner
@@ -16,6 +14,7 @@ from refusal_tui.classify.loop import Trained
 from refusal_tui.classify.spec import TrainClassifierSpec
 from refusal_tui.classify.splits import SHARES, shared_formulas
 from refusal_tui.jobs.compute import ComputeContext
+from refusal_tui.jobs.versions import versions_of
 
 _PACKAGES = ("torch", "transformers", "accelerate", "scikit-learn", "numpy")
 
@@ -59,15 +58,5 @@ def provenance_of(
             "epochs": [asdict(one) for one in trained.history], "device": learner.device, "threads": found.threads,
             "models": [trial.name for trial in found.trials], **learner.facts,
         },
-        "versions": {"refusal_tui": __version__, **_versions()},
+        "versions": versions_of(_PACKAGES),
     }  # fmt: skip
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -22,7 +22,7 @@ from refusal_tui.clean.prompts import (
     turns_of,
 )
 from refusal_tui.clean.routes import ENDS, SELF_HARM, Route, asks_for_help, harms_of, read_routes, route_of
-from refusal_tui.clean.spec import CleanSpec
+from refusal_tui.clean.spec import ANSWER, DECIDE, DETECT, HARM, REWRITE, VERIFY, CleanSpec
 from refusal_tui.clean.steps import (
     SKIPPED,
     Decision,
@@ -47,14 +47,7 @@ from refusal_tui.store.ledger import RowKey
 from refusal_tui.store.outcomes import Made, MadeItem, Output, PendingRow, RowResult, Unit
 from refusal_tui.store.workspace import Workspace
 
-DETECT, HARM, REWRITE, ANSWER, VERIFY, DECIDE = "detect", "harms", "rewrite", "answer", "verify", "decide"
 ADAPTER = "clean"
-
-
-def units_of(rounds: int, *, harms: bool = False) -> list[Unit]:
-    """The stages of every row, in order; `harms`: the judge names the kinds of harm."""
-    tries = [Unit(stage, k) for k in range(rounds) for stage in (REWRITE, ANSWER, VERIFY)]
-    return [Unit(DETECT), *([Unit(HARM)] if harms else []), *tries, Unit(DECIDE)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +67,7 @@ class CleanJob(MakingJob):
     """A row's stages, over the end points of a CleanSpec."""
 
     def __init__(self, spec: CleanSpec, workspace: Workspace) -> None:
-        super().__init__(spec, workspace, ADAPTER, units_of(spec.rounds, harms=spec.ask_harms))
+        super().__init__(spec, workspace, ADAPTER)
         self._spec = spec
         self._strategy = read_strategy(spec.strategy)
         self._routes = read_routes(spec.routes)

@@ -17,9 +17,12 @@ from refusal_tui.jobs.lanes import lane_of
 from refusal_tui.jobs.spec import ENDPOINTS, JobSpec, SpecError, not_for
 from refusal_tui.store.datasets import require_free_name
 from refusal_tui.store.endpoints import get_endpoint
+from refusal_tui.store.outcomes import Unit
 
 if TYPE_CHECKING:
     from refusal_tui.jobs.estimate import Asks
+
+DETECT, HARM, REWRITE, ANSWER, VERIFY, DECIDE = "detect", "harms", "rewrite", "answer", "verify", "decide"
 
 
 class CleanSpec(JobSpec):
@@ -91,6 +94,11 @@ class CleanSpec(JobSpec):
 
     def lane(self, connection: sqlite3.Connection) -> str | None:
         return lane_of(connection, self.endpoints)
+
+    def units(self) -> list[Unit]:
+        """A row's stages, in order."""
+        tries = [Unit(stage, k) for k in range(self.rounds) for stage in (REWRITE, ANSWER, VERIFY)]
+        return [Unit(DETECT), *([Unit(HARM)] if self.ask_harms else []), *tries, Unit(DECIDE)]
 
     @property
     def endpoints(self) -> list[str]:

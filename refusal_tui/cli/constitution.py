@@ -29,15 +29,23 @@ def constitution(context: click.Context, as_json: bool) -> None:
 
 
 @constitution.command()
+@click.option("--toml", "as_toml", is_flag=True, help="As a file to edit, then check and apply.")
 @json_option
 @pass_session
-def show(session: Session, as_json: bool) -> None:
+def show(session: Session, as_toml: bool, as_json: bool) -> None:
     """Show the constitution in force."""
+    if as_toml and as_json:
+        raise click.UsageError("--toml and --json are two forms of the same; leave out one.")
     from refusal_tui.labels.constitution import DEFAULT
     from refusal_tui.store.settings import constitution_in_force
 
     with session.store() as connection:
         found = constitution_in_force(connection) or DEFAULT
+    if as_toml:
+        from refusal_tui.labels import constitution_toml
+
+        click.echo(constitution_toml.as_toml(found), nl=False)
+        return
     rules = {str(outcome): str(found.rules[outcome]) for outcome in found.precedence}
     if as_json:
         emit_json(

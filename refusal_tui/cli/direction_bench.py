@@ -97,10 +97,10 @@ def tokens(
     if prompt is None and number is None:
         _list(readings, as_json)
         return
-    reading = _stored(readings, number) if number else _read(session, job_id, _typed(prompt or "-"), response)
     layer = readings.pick.layer if layer is None else layer
     if layer >= readings.n_layers:
         raise InputError(f"This model has {readings.n_layers} layers.", f"They are 0 to {readings.n_layers - 1}.")
+    reading = _stored(readings, number) if number else _read(session, job_id, _typed(prompt or "-"), response)
     _print(readings, reading, layer, as_csv=as_csv, as_json=as_json)
 
 
@@ -111,21 +111,28 @@ def _typed(prompt: str) -> str:
     return text
 
 
-def _cell(session: Session, job_id: int, position: int | None, layer: int | None) -> Cell | None:
-    """What `--position` and `--layer` name, each of them alone being of the selected candidate otherwise."""
+def _cell(session: Session, job_id: int, position: int | None, layer: int | None) -> Cell:
+    """What `--position` and `--layer` name, each of them alone being of the selected candidate otherwise.
+
+    Raises InputError where the run's files tell that it cannot answer: a model takes long to load.
+    """
+    from refusal_tui.direction.bench_wire import candidate, not_ended
     from refusal_tui.direction.select import Cell
 
     with session.store() as connection:
         job = direction_job(connection, job_id)
-    if position is None and layer is None:
-        return None
-    closest = report_of(session, job).closest()
-    if closest is None:
-        raise InputError(f"Job {job_id} has no candidates.", f"See: refusal-tui direction show {job_id}")
-    return Cell(closest.position if position is None else position, closest.layer if layer is None else layer)
+    report = report_of(session, job)
+    if report.card is None:
+        raise not_ended()
+    named, closest = None, report.closest()
+    if position is not None or layer is not None:
+        if closest is None:
+            raise InputError(f"Job {job_id} has no candidates.", f"See: refusal-tui direction show {job_id}")
+        named = Cell(closest.position if position is None else position, closest.layer if layer is None else layer)
+    return candidate(report.card, named, len(report.positions), report.n_layers)
 
 
-def _asked(session: Session, job_id: int, asks: Sequence[Ask], cell: Cell | None = None) -> Iterator[Heard]:
+def _asked(session: Session, job_id: int, asks: Sequence[Ask], cell: Cell) -> Iterator[Heard]:
     from refusal_tui.direction.bench_client import asked
     from refusal_tui.jobs.files import log_file
 
@@ -140,7 +147,8 @@ def _asked(session: Session, job_id: int, asks: Sequence[Ask], cell: Cell | None
 def _read(session: Session, job_id: int, prompt: str, response: str) -> Reading:
     from refusal_tui.direction.bench_wire import Ask
 
-    for said in _asked(session, job_id, [Ask(1, prompt, arms=(), response=response)]):
+    cell = _cell(session, job_id, None, None)
+    for said in _asked(session, job_id, [Ask(1, prompt, arms=(), response=response)], cell):
         if said.tokens:
             return said.reading()
     raise InputError("The model has no tokens for this text.", "Give another one.")

@@ -14,7 +14,7 @@ from refusal_tui.cli.watch import asking_record, duration, job_record, wait_for_
 from refusal_tui.errors import RefusalTuiError
 from refusal_tui.jobs import control
 from refusal_tui.jobs.progress import active_seconds, progress_of
-from refusal_tui.jobs.registry import job_kind, unit_of
+from refusal_tui.jobs.registry import counted, job_kind, unit_of
 from refusal_tui.jobs.spec import command_line, load_spec
 from refusal_tui.jobs.standing import (
     Standing,
@@ -232,16 +232,20 @@ def cancel(session: Session, job_id: int, as_json: bool) -> None:
 
 @jobs.command()
 @job_argument
-@click.option("--class", "error_class", metavar="NAME", help="Only rows that failed with this error class.")
+@click.option("--class", "error_class", metavar="NAME", help="Only what failed with this error class.")
 @json_option
 @pass_session
 def retry(session: Session, job_id: int, error_class: str | None, as_json: bool) -> None:
-    """Do the failed rows of a job again."""
-    count = control.retry(session.workspace(), job_id, error_class)
+    """Do what has failed in a job again: its rows, votes or answers."""
+    workspace = session.workspace()
+    count = control.retry(workspace, job_id, error_class)
+    with session.store() as connection:
+        job = get_job(connection, job_id)
     if as_json:
-        emit_json({"job": job_id, "rows": count})
+        emit_json({"job": job_id, "retried": count, "unit": unit_of(job)})
     else:
-        say(f"{count} failures of job {job_id} are tried again. Watch it with: refusal-tui jobs watch {job_id}")
+        again = f"{counted(job, count)} of job {job_id} {'is' if count == 1 else 'are'} tried again."
+        say(f"{again} Watch it with: refusal-tui jobs watch {job_id}")
 
 
 @jobs.command()

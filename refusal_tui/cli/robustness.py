@@ -4,6 +4,7 @@ Starting one: `refusal-tui run robustness`."""
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from refusal_tui.finetune.report import Run
     from refusal_tui.stats.intervals import Interval
     from refusal_tui.store.jobs import Job
+    from refusal_tui.text.blocks import Section
 
 KIND = "robustness"
 _WIDTH = 100
@@ -44,10 +46,7 @@ def list_(session: Session, as_json: bool) -> None:
     with session.store() as connection:
         runs = [(job, _run_of(session, job)) for job in list_jobs(connection) if job.kind == KIND]
     lines = [(job.id, run.name or job.title, run.model, job.state.value, conclusion(run)[0]) for job, run in runs]
-    if as_json:
-        emit_json([dict(zip(("job", "name", "model", "state", "says"), line, strict=True)) for line in lines])
-    else:
-        emit_table(["job", "run", "model", "state", "says"], lines, cut=160)
+    emit_runs(lines, as_json=as_json)
 
 
 @robustness.command()
@@ -57,7 +56,6 @@ def list_(session: Session, as_json: bool) -> None:
 def show(session: Session, job_id: int, as_json: bool) -> None:
     """Show a run: conclusion, curve, rates, paired comparisons and invariants, also while it goes on."""
     from refusal_tui.finetune.sections import sections_of
-    from refusal_tui.text.block_lines import section_lines
 
     with session.store() as connection:
         job = _job(connection, job_id)
@@ -65,12 +63,7 @@ def show(session: Session, job_id: int, as_json: bool) -> None:
     if as_json:
         emit_json(_json(job, run))
         return
-    emit(f"job {job.id}  {job.title}  {job.state.value}" + (f", {job.step}" if job.state.active and job.step else ""))
-    for section in sections_of(run):
-        if section.name not in _LEFT_OUT:
-            emit(f"\n{section.title}\n")
-            for line in section_lines(section, _WIDTH):
-                emit(line.text)
+    emit_run(job, [section for section in sections_of(run) if section.name not in _LEFT_OUT])
     if run.base is not None:
         emit(f"\nAnswers: refusal-tui browse 'dataset:{run.dataset}'; two arms compared: refusal-tui compare A B")
 
@@ -93,12 +86,35 @@ def report(session: Session, job_id: int, as_json: bool) -> None:
 
 
 def _job(connection: sqlite3.Connection, job_id: int) -> Job:
+    return job_of_kind(connection, job_id, KIND, "tests no robustness")
+
+
+def job_of_kind(connection: sqlite3.Connection, job_id: int, kind: str, not_said: str) -> Job:
+    """Raises InputError for a job of another kind, which `not_said` says of it."""
     from refusal_tui.store.jobs import get_job
 
     job = get_job(connection, job_id)
-    if job.kind != KIND:
-        raise InputError(f"Job {job_id} ({job.kind}) tests no robustness.", "List the others: refusal-tui robustness")
+    if job.kind != kind:
+        raise InputError(f"Job {job_id} ({job.kind}) {not_said}.", f"List the others: refusal-tui {kind}")
     return job
+
+
+def emit_runs(lines: Sequence[tuple[object, ...]], *, as_json: bool) -> None:
+    """A line per run: job, name, model, state and what it says."""
+    if as_json:
+        emit_json([dict(zip(("job", "name", "model", "state", "says"), line, strict=True)) for line in lines])
+    else:
+        emit_table(["job", "run", "model", "state", "says"], lines, cut=160)
+
+
+def emit_run(job: Job, sections: Sequence[Section]) -> None:
+    from refusal_tui.text.block_lines import section_lines
+
+    emit(f"job {job.id}  {job.title}  {job.state.value}" + (f", {job.step}" if job.state.active and job.step else ""))
+    for section in sections:
+        emit(f"\n{section.title}\n")
+        for line in section_lines(section, _WIDTH):
+            emit(line.text)
 
 
 def _folder(session: Session, job_id: int) -> Path:
@@ -123,7 +139,7 @@ def _json(job: Job, run: Run) -> dict[str, Any]:
         {"arm": arm.arm, "variant": arm.variant, **_point(arm.final), "curve": [_point(one) for one in arm.curve],
          "price": arm.price, "at_equal_loss": arm.at_equal_loss, "shifted": arm.shifted, "holds": arm.holds,
          "violation": arm.violation, "diverged": arm.diverged,
-         "against": {name: _difference(one) for name, one in arm.against.items()},
+         "against": {name: difference_json(one) for name, one in arm.against.items()},
          "answers": answers_filter(run, arm.arm, arm.variant, arm.final.step)}
         for arm in figures(run)
     ]  # fmt: skip
@@ -142,7 +158,7 @@ def _json(job: Job, run: Run) -> dict[str, Any]:
 def _point(point: Point) -> dict[str, Any]:
     rates = {
         name: None if rate is None else {
-            **_interval(rate.interval), "by_seed": [_known(share) for share in rate.by_seed], "rows": rate.rows,
+            **interval_json(rate.interval), "by_seed": [known(share) for share in rate.by_seed], "rows": rate.rows,
             "missing": rate.missing,
         }
         for name, rate in (
@@ -153,17 +169,17 @@ def _point(point: Point) -> dict[str, Any]:
     return {"step": point.step, "task_loss": point.task_loss, "losses": point.losses, **rates}
 
 
-def _difference(of: Difference) -> dict[str, Any]:
+def difference_json(of: Difference) -> dict[str, Any]:
     return {
-        **_interval(of.interval), "only_one": of.only_one, "only_other": of.only_other, "p_value": of.p_value,
-        "p_holm": of.p_holm, "sure": of.sure,
+        **interval_json(of.interval), "only_one": of.only_one, "only_other": of.only_other, "p_value": of.p_value,
+        "p_holm": of.p_holm, "sure": of.sure, "by_seed": [known(one) for one in of.by_seed],
     }  # fmt: skip
 
 
-def _interval(of: Interval) -> dict[str, float | None]:
-    return {"value": _known(of.value), "low": _known(of.low), "high": _known(of.high)}
+def interval_json(of: Interval) -> dict[str, float | None]:
+    return {"value": known(of.value), "low": known(of.low), "high": known(of.high)}
 
 
-def _known(value: float) -> float | None:
+def known(value: float) -> float | None:
     """JSON has no word for what is not a number."""
     return None if isnan(value) else value

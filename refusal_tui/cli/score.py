@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from refusal_tui.cli.common import Session, emit, emit_json, json_option, pass_session, say
-from refusal_tui.errors import UsageError
 from refusal_tui.jobs.judging import DEFAULT_JUDGE
-
-if TYPE_CHECKING:
-    from refusal_tui.labels.constitution import Constitution
-    from refusal_tui.labels.verdict import Judge
 
 
 @click.command()
@@ -39,48 +34,25 @@ def score(
     Accuracy, macro-F1, per-class F1 and Cohen's kappa with 95 % bootstrap intervals clustered by prompt, the confusion
     matrix and the calibration error. Rows without a gold label are left out: null is not none.
     """
+    from refusal_tui.judge.named import holds_a_model, judge_named
     from refusal_tui.judge.score import score_rows
     from refusal_tui.judge.score_text import render_text
 
-    judge, constitution = _judge(session, judge_name, endpoint)
-    report = score_rows(
-        _records(file), judge, gold=gold, prompt=prompt_field, response=response_field, cluster=cluster, by=by,
-        any_refusal=any_refusal, constitution=constitution,
-    )  # fmt: skip
+    fields: dict[str, Any] = {
+        "gold": gold, "prompt": prompt_field, "response": response_field, "cluster": cluster, "by": by,
+        "any_refusal": any_refusal,
+    }  # fmt: skip
+    if holds_a_model(judge_name, endpoint, session.workspace):
+        from refusal_tui.judge.score_apart import score_apart
+
+        report = score_apart(list(_records(file)), session.workspace(), judge_name, endpoint, **fields)
+    else:
+        judge, constitution = judge_named(judge_name, endpoint, session.workspace)
+        report = score_rows(_records(file), judge, constitution=constitution, **fields)
     if as_json:
         emit_json(report.to_dict())
     else:
         emit(render_text(report))
-
-
-def _judge(session: Session, name: str, endpoint: str | None) -> tuple[Judge, Constitution | None]:
-    """The judge of that name, and the constitution under which its answers become labels (None: the built-in one)."""
-    from refusal_tui.jobs.judging import CLASSIFIER, classifier_judge
-    from refusal_tui.judge.registry import JUDGES, make_judge
-    from refusal_tui.judge.spec import LLM_JUDGES
-
-    kind, _, trained = name.partition(":")
-    if kind == CLASSIFIER and trained:
-        return classifier_judge(session.workspace(), trained), None
-    if name in JUDGES:
-        return make_judge(name), None
-    if name not in LLM_JUDGES:
-        raise UsageError(
-            f"There is no judge {name!r}.", f"Choose one of: {', '.join([*JUDGES, *LLM_JUDGES, 'classifier:NAME'])}."
-        )
-    if endpoint is None:
-        raise UsageError(f"The judge {name} asks a language model.", "Name one: --endpoint NAME.")
-    from refusal_tui.judge.llm import LlmJudge
-    from refusal_tui.labels.constitution import DEFAULT
-    from refusal_tui.llm.keys import api_key
-    from refusal_tui.store.endpoints import get_endpoint
-    from refusal_tui.store.settings import constitution_in_force
-
-    with session.store() as connection:
-        asked = get_endpoint(connection, endpoint)
-        constitution = constitution_in_force(connection)
-    key = api_key(asked.key_env, [Path.cwd(), session.workspace().root])
-    return LlmJudge(name, asked, api_key=key, constitution=constitution or DEFAULT), constitution
 
 
 def _records(file: Path) -> Iterator[dict[str, Any]]:

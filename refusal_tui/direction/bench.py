@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from refusal_tui.direction.answers import ARMS, Arm
-from refusal_tui.direction.bench_wire import Ask, told
+from refusal_tui.direction.bench_wire import Ask, candidate, not_ended, told
 from refusal_tui.direction.passes import Passes
 from refusal_tui.direction.select import Cell
 from refusal_tui.direction.template import Template
@@ -138,9 +138,7 @@ def _card(folder: Path) -> dict[str, Any]:
     try:
         card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(
-            "This run has not ended yet: its card is not there.", "Ask again when the job is done."
-        ) from error
+        raise not_ended() from error
     return card
 
 
@@ -151,17 +149,9 @@ def _candidates(folder: Path, card: Mapping[str, Any], cell: Cell | None) -> tup
 
     from refusal_tui.direction.save import CANDIDATES
 
-    pick = None if card["position"] is None else Cell(card["position"], card["layer"])
-    wanted = cell or pick
-    if wanted is None:
-        raise InputError("This run found no direction.", "Name a candidate to try: --position -1 --layer 9.")
     candidates = load_file(folder / f"{CANDIDATES}.safetensors")[CANDIDATES].double()
-    if not (-len(candidates) <= wanted.position < 0 and 0 <= wanted.layer < candidates.shape[1]):
-        raise InputError(
-            f"This run has no candidate at position {wanted.position}, layer {wanted.layer}.",
-            f"Its positions are {-len(candidates)} to -1, its layers 0 to {candidates.shape[1] - 1}.",
-        )
-    selected = None if pick is None else candidates[pick.position, pick.layer]
+    wanted = candidate(card, cell, *candidates.shape[:2])
+    selected = None if card["position"] is None else candidates[card["position"], card["layer"]]
     return wanted, candidates[wanted.position, wanted.layer], selected
 
 

@@ -71,6 +71,32 @@ class Heard:
         )
 
 
+def not_ended() -> InputError:
+    return InputError("This run has not ended yet: its card is not there.", "Ask again when the job is done.")
+
+
+def candidate(card: Mapping[str, Any], cell: Cell | None, positions: int, layers: int) -> Cell:
+    """The candidate that answers: `cell`, or the selected one of a run with so many positions and layers.
+
+    Raises InputError, or UnavailableError for a model whose folder is gone: before anything is loaded for it.
+    """
+    model = str(card.get("settings", {}).get("model", ""))
+    if model.startswith("/") and not Path(model).is_dir():
+        raise UnavailableError(
+            f"The model of this run is not there any more: {model}.", "Put it back, or start the run again."
+        )
+    pick = None if card["position"] is None else Cell(card["position"], card["layer"])
+    wanted = cell or pick
+    if wanted is None:
+        raise InputError("This run found no direction.", "Name a candidate to try: --position -1 --layer 9.")
+    if not (-positions <= wanted.position < 0 and 0 <= wanted.layer < layers):
+        raise InputError(
+            f"This run has no candidate at position {wanted.position}, layer {wanted.layer}.",
+            f"Its positions are {-positions} to -1, its layers 0 to {layers - 1}.",
+        )
+    return wanted
+
+
 def told(error: RefusalTuiError) -> dict[str, object]:
     """An error as the process says it."""
     return {"error": str(error), "next_step": error.next_step, "exit_code": int(error.exit_code)}

@@ -55,8 +55,19 @@ class Reading:
 
     @property
     def words(self) -> str:
-        """The text: some tokenizers keep the blanks with their tokens, others do not."""
-        return ("" if any(token[:1].isspace() for token in self.tokens) else " ").join(self.tokens)
+        return self._joined(self.tokens)
+
+    @property
+    def prompt(self) -> str:
+        return self._joined(self.tokens[: self.answer_from])
+
+    @property
+    def answer(self) -> str:
+        return self._joined(self.tokens[self.answer_from :]).strip()
+
+    def _joined(self, tokens: Sequence[str]) -> str:
+        """Some tokenizers keep the blanks with their tokens, others do not."""
+        return ("" if any(token[:1].isspace() for token in self.tokens) else " ").join(tokens)
 
 
 @dataclass(frozen=True)

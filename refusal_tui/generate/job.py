@@ -20,7 +20,7 @@ from refusal_tui.store.connect import transaction
 from refusal_tui.store.datasets import begin_made
 from refusal_tui.store.encoding import select_in
 from refusal_tui.store.jobs import Job
-from refusal_tui.store.outcomes import Made, Output, PendingRow, RowResult, Unit
+from refusal_tui.store.outcomes import Made, Output, PendingRow, RowResult
 from refusal_tui.store.workspace import Workspace
 
 ADAPTER = "generate"
@@ -40,7 +40,7 @@ class GenerateJob(RowJob):
         self.concurrency = self.models.concurrency
         self.max_rate = spec.max_rate
         self._of_stage = {f"{name}/{system}": (name, system) for name in spec.models for system in self._systems}
-        self.units = [Unit(stage, k) for stage in self._of_stage for k in range(spec.samples)]
+        self.units = spec.units()
         self._dataset_id = 0
         self._same_prompt: set[int] = set()
 

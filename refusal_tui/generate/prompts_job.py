@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from refusal_tui.generate.prompts_spec import ADAPTER, PromptsSpec
+from refusal_tui.generate.prompts_spec import ADAPTER, EVALUATE, FINISH, WRITE, PromptsSpec
 from refusal_tui.generate.wording import (
     LENGTH,
     evaluate_request,
@@ -29,7 +29,6 @@ from refusal_tui.store.ledger import RowKey
 from refusal_tui.store.outcomes import Made, MadeItem, Output, PendingRow, RowResult, Unit
 from refusal_tui.store.workspace import Workspace
 
-WRITE, EVALUATE, FINISH = "write", "evaluate", "finish"
 _SKIPPED: Value = {"skipped": True}
 _MIX = ("kind", "persona", "tone", "length", "habits")
 
@@ -47,8 +46,7 @@ class PromptsJob(MakingJob):
     """A slot's stages, over the end points of a PromptsSpec."""
 
     def __init__(self, spec: PromptsSpec, workspace: Workspace) -> None:
-        attempts = [Unit(stage, k) for k in range(1 + spec.retries) for stage in (WRITE, EVALUATE)]
-        super().__init__(spec, workspace, ADAPTER, [*attempts, Unit(FINISH)])
+        super().__init__(spec, workspace, ADAPTER)
         self._spec = spec
 
     def reread(

@@ -17,13 +17,14 @@ from refusal_tui.jobs.spec import ENDPOINTS, JobSpec, SpecError
 from refusal_tui.store.datasets import Provenance, begin_dataset, record_progress, require_free_name
 from refusal_tui.store.endpoints import get_endpoint
 from refusal_tui.store.items import add_items
-from refusal_tui.store.outcomes import MadeItem
+from refusal_tui.store.outcomes import MadeItem, Unit
 
 if TYPE_CHECKING:
     from refusal_tui.jobs.estimate import Asks
     from refusal_tui.store.lengths import Lengths
 
 ADAPTER = "prompts"
+WRITE, EVALUATE, FINISH = "write", "evaluate", "finish"
 _AT_ONCE = 1000
 
 
@@ -99,6 +100,11 @@ class PromptsSpec(JobSpec):
             ids += [item_id for item_id in add_items(connection, plan.id, batch).ids if item_id is not None]
         record_progress(connection, plan.id, records_read=len(ids), added=len(ids), rejected=0, done=True)
         return ids
+
+    def units(self) -> list[Unit]:
+        """A row's stages, in order."""
+        tries = [Unit(stage, k) for k in range(1 + self.retries) for stage in (WRITE, EVALUATE)]
+        return [*tries, Unit(FINISH)]
 
     @property
     def plan_name(self) -> str:

@@ -14,6 +14,7 @@ from refusal_tui.jobs.lanes import check_batch, lane_of
 from refusal_tui.jobs.spec import ENDPOINTS, JobSpec, SpecError
 from refusal_tui.store.datasets import require_free_name
 from refusal_tui.store.endpoints import get_endpoint
+from refusal_tui.store.outcomes import Unit
 
 if TYPE_CHECKING:
     from refusal_tui.jobs.estimate import Asks
@@ -80,6 +81,11 @@ class GenerateSpec(JobSpec):
 
     def lane(self, connection: sqlite3.Connection) -> str | None:
         return lane_of(connection, self.models)
+
+    def units(self) -> list[Unit]:
+        """The samples of every model under every system prompt; a stage is `END_POINT/SYSTEM`."""
+        stages = [f"{name}/{system}" for name in self.models for system in self.system_texts()]
+        return [Unit(stage, k) for stage in stages for k in range(self.samples)]
 
     @property
     def models(self) -> list[str]:

@@ -5,6 +5,7 @@ Faces never own work: they write a wish into the store and see to it that the la
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -17,8 +18,11 @@ from typing import TYPE_CHECKING
 from refusal_tui.errors import InputError, StorageError, UsageError
 from refusal_tui.jobs.files import log_file
 from refusal_tui.jobs.liveness import is_alive
+from refusal_tui.jobs.notify import tell_end_beside
 from refusal_tui.jobs.registry import job_kind
+from refusal_tui.jobs.waiting import has_supervisor
 from refusal_tui.store import jobs as store
+from refusal_tui.store.batches import open_batches
 from refusal_tui.store.browse import select_ids
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.jobs import Job, JobState
@@ -61,6 +65,7 @@ def submit(
             spec_version=type(spec).VERSION,
             selection=selection,
             item_ids=ids,
+            units=len(spec.units()),
             row_limit=pilot if kind.mode == "rows" else None,
         )
     ensure_supervisor(workspace, lane)
@@ -74,9 +79,20 @@ def pause(workspace: Workspace, job_id: int) -> Job:
 
 
 def cancel(workspace: Workspace, job_id: int) -> Job:
+    """Also asks providers to cancel the job's batches, in a process of its own (`recall.py`)."""
     with closing(workspace.open()) as connection:
         reap(connection)
-        return store.cancel_job(connection, job_id)
+        job = store.cancel_job(connection, job_id)
+        batches = bool(open_batches(connection, job_id))
+    if batches or (job.state is JobState.RUNNING and json.loads(job.spec).get("batch")):  # it may be sending one now
+        try:
+            _start(workspace, f"recall-{job_id}", "refusal_tui.jobs.recall", str(job_id))
+        except OSError as error:
+            raise StorageError(
+                f"Job {job_id} is cancelled, but nobody could be sent to cancel its batches: {error}.",
+                "Cancel them at the provider; what they answer is paid for.",
+            ) from error
+    return job
 
 
 def resume(workspace: Workspace, job_id: int) -> Job:
@@ -144,7 +160,10 @@ def retry(workspace: Workspace, job_id: int, error_class: str | None = None) -> 
 
 
 def reap(connection: sqlite3.Connection) -> list[int]:
-    """Mark running jobs whose worker is dead as interrupted; returns their numbers. Cheap: call it often."""
+    """Mark running jobs whose worker is dead as interrupted; returns their numbers. Cheap: call it often.
+
+    Their end is posted to the webhook, but for those of a lane with a supervisor: it does so, and knows the cause.
+    """
     reaped = []
     for job in store.list_running(connection):
         worker = store.get_worker(connection, job.id)
@@ -152,6 +171,9 @@ def reap(connection: sqlite3.Connection) -> list[int]:
             continue
         if store.end_job(connection, job, JobState.INTERRUPTED, f"its worker (pid {worker.pid}) died"):
             reaped.append(job.id)
+            workspace = Workspace.of(connection)
+            if not has_supervisor(workspace, job.lane):
+                tell_end_beside(workspace, job.id)
     return reaped
 
 
@@ -161,15 +183,19 @@ def ensure_supervisor(workspace: Workspace, lane: str) -> None:
     Raises StorageError when there is no room for it.
     """
     try:
-        log = log_file(workspace, f"supervisor-{lane}.log").open("ab")
+        _start(workspace, f"supervisor-{lane}", "refusal_tui.jobs.supervisor", lane)
     except OSError as error:
         raise StorageError(
             f"The job is queued, but its log cannot be written: {error}.",
             "Free some space or mend the permissions, then: refusal-tui jobs resume --all",
         ) from error
-    with log:
+
+
+def _start(workspace: Workspace, name: str, module: str, argument: str) -> None:
+    """A process of its own, which survives whoever starts it. Raises OSError where its log cannot be written."""
+    with log_file(workspace, f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "refusal_tui.jobs.supervisor", str(workspace.root), lane],
+            [sys.executable, "-m", module, str(workspace.root), argument],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -178,4 +204,4 @@ def ensure_supervisor(workspace: Workspace, lane: str) -> None:
             start_new_session=True,  # survives the terminal and its SIGHUP
         )
     # Somebody has to take note of its end, or a screen that is open for days collects zombies.
-    threading.Thread(target=process.wait, name=f"supervisor-{lane}", daemon=True).start()
+    threading.Thread(target=process.wait, name=name, daemon=True).start()

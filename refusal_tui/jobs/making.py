@@ -40,6 +40,7 @@ class MakingSpec(Limits, Protocol):
     def max_rate(self) -> float | None: ...
     @property
     def endpoints(self) -> list[str]: ...
+    def units(self) -> Sequence[Unit]: ...
 
 
 def budget_of(spec: Limits) -> Budget:
@@ -51,13 +52,13 @@ def budget_of(spec: Limits) -> Budget:
 class MakingJob(Staged):
     """A `Staged` job over the end points of its spec; `dataset_id` is where its items go, known from `start` on."""
 
-    def __init__(self, spec: MakingSpec, workspace: Workspace, adapter: str, units: Sequence[Unit]) -> None:
+    def __init__(self, spec: MakingSpec, workspace: Workspace, adapter: str) -> None:
         super().__init__(workspace)
         self.models = Models(workspace, spec.endpoints, budget_of(spec))
         self.side = self.models
-        self.units = units
+        self.units = spec.units()
         # A step that waits for an earlier one of its row takes a place, too, but no request.
-        self.concurrency = self.models.concurrency * len(units)
+        self.concurrency = self.models.concurrency * len(self.units)
         self.max_rate = spec.max_rate
         self.dataset_id = 0
         self._dataset_name = spec.name

@@ -1,4 +1,5 @@
-"""Who is told when a job ends? Open faces ring, and a webhook is called by the process that records the end.
+"""Who is told when a job ends? Open faces ring, and a webhook is called by the process that records the end:
+a worker, its supervisor, or where both are dead whoever notices it (`control.py: reap`).
 
 `[notify]` in refusal.toml: `bell = true` (the default), `osc9 = true`, `webhook = "https://…"`. A webhook's address is
 a secret: `webhook = "$NAME"` takes it from the environment or a .env file of the workspace. What is posted holds

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 import sqlite3
 import time
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from refusal_tui.errors import JobError, RefusalTuiError
-from refusal_tui.jobs.registry import unit_of
+from refusal_tui.jobs.registry import counted
 from refusal_tui.jobs.spill import spill_path, unspill
 from refusal_tui.jobs.stop import StopFlag, StopReason
 from refusal_tui.jobs.writer import BACKLOG_ROWS, GROUP_ROWS, Positions, SideRows, Writer, store_group
@@ -149,14 +150,13 @@ def _ended(job: Job, stop: StopFlag, pause_note: str) -> tuple[JobState, str]:
         raise FencedError(job.id)
     if job.total is not None and job.finished_rows >= job.total:
         bad = job.n_failed + job.n_unparsable
-        unit = unit_of(job) if bad != 1 else unit_of(job).removesuffix("s")
-        return JobState.DONE, f"{bad} {unit} failed" if bad else ""
+        return JobState.DONE, f"{counted(job, bad)} failed" if bad else ""
     if stop.reason is not None:
         return stop.reason.state, "stopped by SIGTERM" if stop.reason is StopReason.TERMINATE else pause_note
     if job.row_limit is not None:
         return JobState.PAUSED, f"pilot of {job.row_limit} rows done; resume to go on with the rest"
-    missing = (job.total or 0) - job.finished_rows
-    return JobState.DONE, f"{missing} rows no longer exist"
+    missing = math.ceil(((job.total or 0) - job.finished_rows) / job.units)
+    return JobState.DONE, f"{missing} {'row no longer exists' if missing == 1 else 'rows no longer exist'}"
 
 
 def _commit_spilled(workspace: Workspace, connection: sqlite3.Connection, job: Job, side: SideRows | None) -> Job:
@@ -184,7 +184,7 @@ def _hopeless(job: Job, tally: _Tally) -> str | None:
     (error_class, message), count = tally.errors.most_common(1)[0]
     enough = min(EARLY_STOP_ROWS, job.goal or EARLY_STOP_ROWS)  # outcomes
     if tally.ok == 0 and failed >= enough:
-        return f"Every row failed so far ({failed} rows; {error_class}, {count} times: {message})"
+        return f"Every row failed so far ({counted(job, failed)}; {error_class}, {count} times: {message})"
     return None
 
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from refusal_tui.errors import ExitCode, JobError, UsageError
+from refusal_tui.store.outcomes import ONE_UNIT, Unit
 
 if TYPE_CHECKING:
     from refusal_tui.jobs.estimate import Asks
@@ -56,6 +57,10 @@ class JobSpec(BaseModel):
         Raises InputError for an end point that is not there.
         """
         return ()
+
+    def units(self) -> Sequence[Unit]:
+        """What every row of a RowJob has an outcome for, in order: what its counts count."""
+        return ONE_UNIT
 
     def own_rows(self) -> Lengths | None:
         """The rows of a job that makes its own, as they will be; None for one that works on a selection."""

@@ -98,7 +98,8 @@ class _LaneKeeper:
             self._children.remove(child)
         if time.monotonic() > self._next_reap:
             for dead in reap(self._connection):
-                self._tell(dead)
+                if get_job(self._connection, dead).lane == self._lane.name:  # of another lane they are told already
+                    self._tell(dead)
             self._next_reap = time.monotonic() + _REAP_SECONDS
         at_work = self._at_work()
         while len(at_work) < self._lane.capacity:

@@ -31,12 +31,17 @@ def why_waiting(workspace: Workspace, connection: sqlite3.Connection, job: Job, 
     if events and now - events[0].created < GRACE_SECONDS:
         return ""
     try:
-        with file_lock(log_file(workspace, f"lane-{job.lane}.lock")) as free:
-            if not free:
-                return ""
+        if has_supervisor(workspace, job.lane):
+            return ""
     except StorageError as error:
         return f"{error} {error.next_step}"
     return (
         f"Nobody starts it: no supervisor runs for its lane {lane.name!r} (see logs/supervisor-{job.lane}.log). "
         f"Start one with: refusal-tui jobs resume {job.id}"
     )
+
+
+def has_supervisor(workspace: Workspace, lane: str) -> bool:
+    """Whether somebody looks after the workers of a lane. Raises StorageError where its lock cannot be looked at."""
+    with file_lock(log_file(workspace, f"lane-{lane}.lock")) as free:
+        return not free

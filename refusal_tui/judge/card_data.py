@@ -11,8 +11,8 @@ from refusal_tui.errors import InputError
 from refusal_tui.jobs.spec import load_spec
 from refusal_tui.judge.card import CardRow, JudgeCard, make_card
 from refusal_tui.judge.consensus import METHODS, consensus_annotator, has_panel, made_in
-from refusal_tui.judge.llm_job import ARBITER, CANARY, ORDER, SECOND, annotator_of
-from refusal_tui.judge.spec import LabelSpec
+from refusal_tui.judge.llm_job import CANARY, annotator_of
+from refusal_tui.judge.spec import ARBITER, ORDER, SECOND, LabelSpec
 from refusal_tui.judge.stance import Stance, contradictions, stance
 from refusal_tui.labels.constitution import Constitution
 from refusal_tui.labels.verdict import Verdict

@@ -11,16 +11,18 @@ from pydantic import Field
 from refusal_tui.jobs.judging import CLASSIFIER, DEFAULT_JUDGE, OFFLINE_JUDGES, check_classifier
 from refusal_tui.jobs.lanes import check_batch, lane_of
 from refusal_tui.jobs.spec import ENDPOINTS, JobSpec, SpecError, not_for, only_for
+from refusal_tui.store.outcomes import ONE_UNIT, Unit
 
 if TYPE_CHECKING:
     from refusal_tui.jobs.estimate import Asks
 
 JudgeName = Literal[
     "linear", "lexical", "atoms", "wildguard", "sorry-bench", "xstest", "roberta", "strongreject", "refusal-strict",
-    "refusal-lenient", "or-bench", "classifier",
+    "refusal-lenient", "or-bench", "helpfulness", "classifier",
 ]  # fmt: skip
 _ALONE = (*OFFLINE_JUDGES, CLASSIFIER)  # they ask no end point
 LLM_JUDGES = tuple(name for name in get_args(JudgeName) if name not in _ALONE)
+SECOND, ARBITER, ORDER = "second", "arbiter", "order"  # the stages of votes that only some rows need
 _MODEL = not_for(judge=_ALONE)
 _NEEDS_MODEL = (
     "panel", "second_pass", "arbiter", "order_sample", "contextual", "permute", "canaries", "free_first", "batch",
@@ -155,6 +157,14 @@ class LabelSpec(JobSpec):
         from refusal_tui.judge.asks import label_asks
 
         return label_asks(self, connection)
+
+    def units(self) -> Sequence[Unit]:
+        """A vote of every end point, then those that only some rows need."""
+        if self.offline:
+            return ONE_UNIT
+        later = {SECOND: self.second_pass, ARBITER: self.arbiter, ORDER: self.order_sample}
+        asked_for = [Unit(stage) for stage, setting in later.items() if setting is not None]
+        return [*(Unit("", k) for k in range(len(self.voters))), *asked_for]
 
     def title(self) -> str:
         if self.classifier:

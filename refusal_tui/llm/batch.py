@@ -97,15 +97,36 @@ async def adopt_orphans(client: Client, connection: sqlite3.Connection, job_id: 
     again. Returns them as they are now."""
     known = [b for b in batches_of(connection, job_id) if b.provider == provider]
     orphans = {b.key: b for b in known if b.state is BatchState.SUBMITTING}
+    adopted = await _found(client, connection, orphans)
+    lost = [batch for key, batch in orphans.items() if key not in {one.key for one in adopted}]
+    return adopted + [await _create(client, connection, batch) for batch in lost]
+
+
+async def call_off(client: Client, connection: sqlite3.Connection, batches: Sequence[Batch]) -> int:
+    """Ask the provider to cancel these batches of a job that is cancelled for good; returns how many it had. Those that
+    were written down and never created are forgotten. Raises UnavailableError."""
+    orphans = {batch.key: batch for batch in batches if batch.state is BatchState.SUBMITTING}
+    there = [batch for batch in batches if batch.key not in orphans] + await _found(client, connection, orphans)
+    for batch in there:
+        with _sentences(client):
+            seen = await client.sdk.batches.cancel(str(batch.provider_batch_id))
+        mark_state(connection, batch.key, BatchState.CALLED_OFF, note=seen.status)
+    for key in orphans.keys() - {batch.key for batch in there}:
+        mark_state(connection, key, BatchState.CALLED_OFF, note="never created")
+    return len(there)
+
+
+async def _found(client: Client, connection: sqlite3.Connection, orphans: Mapping[str, Batch]) -> list[Batch]:
+    """Those of batches without a provider's id that the provider knows by our key."""
     if not orphans:
         return []
-    adopted: list[Batch] = []
+    found: dict[str, Batch] = {}
     with _sentences(client):
-        async for found in client.sdk.batches.list(limit=100):
-            key = (found.metadata or {}).get(METADATA_KEY)
-            if key in orphans:
-                adopted.append(_submitted(connection, orphans.pop(key), found.id))
-    return adopted + [await _create(client, connection, batch) for batch in orphans.values()]
+        async for seen in client.sdk.batches.list(limit=100):
+            key = (seen.metadata or {}).get(METADATA_KEY)
+            if key is not None and key in orphans and key not in found:
+                found[key] = _submitted(connection, orphans[key], seen.id)
+    return list(found.values())
 
 
 async def poll(client: Client, connection: sqlite3.Connection, batch: Batch) -> Batch:

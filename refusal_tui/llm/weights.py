@@ -52,10 +52,15 @@ def fingerprint(name: str) -> str:
     return digest.hexdigest()[:16]
 
 
+def weight_files(name: str) -> list[Path]:
+    """The files of a folder that hold its weights, by name; none of a hub name."""
+    folder = Path(name)
+    return next((files for kind in _WEIGHTS if (files := sorted(folder.glob(kind)))), [])
+
+
 def size_of(name: str) -> int:
     """Bytes of a folder's weights; 0 where that is not known."""
-    folder = Path(name)
-    return next((total for kind in _WEIGHTS if (total := sum(p.stat().st_size for p in folder.glob(kind)))), 0)
+    return sum(path.stat().st_size for path in weight_files(name))
 
 
 def free_memory() -> int | None:

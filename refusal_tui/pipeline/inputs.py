@@ -71,14 +71,14 @@ def judge_hash(connection: sqlite3.Connection, spec: LabelSpec, rules: Constitut
     How labels follow from answers is no part of it: other rules derive them again without asking.
     """
     if spec.offline:
-        return digest([spec.own_name, _offline_version(spec)])
+        return digest([spec.own_name, offline_version(spec)])
     from refusal_tui.judge.interview import questions_of
 
     asked = questions_of(spec.judge, spec.beside).form(rules, order_key=None, one_token=False).template
     return digest([spec.judge, asked, models_of(connection, spec.asked)])
 
 
-def _offline_version(spec: LabelSpec) -> str:
+def offline_version(spec: LabelSpec) -> str:
     from refusal_tui.judge.registry import JUDGES, make_judge
 
     return make_judge(spec.judge).version if spec.judge in JUDGES else str(spec.classifier)

@@ -157,9 +157,8 @@ class _Run:
             if decision.does is Does.SKIP:
                 self._set(replace(record, over=True, skipped=True))
             elif decision.does is Does.KEEP:
-                earlier = decision.earlier
+                earlier, job = decision.earlier, decision.job
                 product = earlier.product if earlier is not None else decision.work.product
-                job = earlier.job if earlier is not None else None
                 if job is not None:
                     product = {**product, "job": str(job)}
                 self._set(replace(record, over=True, reused=True, product=product, job=job))

@@ -11,7 +11,9 @@ from typing import Any
 from refusal_tui.errors import InputError, RefusalTuiError
 from refusal_tui.jobs.estimate import Estimate, brief_words, estimate_job, tokens
 from refusal_tui.jobs.spec import JobSpec
+from refusal_tui.judge.spec import LabelSpec
 from refusal_tui.pipeline.config import PipelineConfig, Source
+from refusal_tui.pipeline.elsewhere import labelled_by
 from refusal_tui.pipeline.graph import Step, StepKind, graph_of, sources_of
 from refusal_tui.pipeline.history import History
 from refusal_tui.pipeline.mistakes import ConfigError, Mistake
@@ -38,12 +40,13 @@ class Does(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
-    """`earlier`: the step of an earlier run that is kept or gone on with."""
+    """`earlier`: the step of an earlier run that is kept or gone on with; `job`: whose work is kept."""
 
     does: Does
     why: str
     work: Work
     earlier: StepRecord | None = None
+    job: int | None = None
 
 
 @dataclass(frozen=True)
@@ -205,13 +208,22 @@ def decide(desk: Desk, step: Step) -> Decision:
         job = get_job(desk.connection, earlier.job) if earlier.job is not None else None
         if earlier.over or (job is not None and job.state is JobState.DONE):
             if is_there(desk, step.kind, earlier.product):
-                return Decision(Does.KEEP, f"job {job.id}" if job is not None else "", work, earlier)
+                return Decision(Does.KEEP, f"job {job.id}" if job is not None else "", work, earlier, earlier.job)
             gone = True
         elif job is not None and job.state is not JobState.CANCELLED:
             return Decision(Does.GO_ON, f"job {job.id} is {job.state.value}", work, earlier)
+    elsewhere = _elsewhere(desk, work) if step.kind is StepKind.LABEL else None
+    if elsewhere is not None:
+        return Decision(Does.KEEP, f"job {elsewhere}", work, job=elsewhere)
     changed = desk.history.changed(step.name, step.kind, work.inputs)
     why = "what it made is gone" if gone else f"changed: {', '.join(changed)}" if changed else "not done yet"
     return Decision(Does.RUN, why, work)
+
+
+def _elsewhere(desk: Desk, work: Work) -> int | None:
+    """The job outside of pipelines that has labelled these rows."""
+    assert isinstance(work.spec, LabelSpec)
+    return labelled_by(desk.connection, work.spec, work.selection)
 
 
 def make_plan(workspace: Workspace, connection: sqlite3.Connection, config: PipelineConfig) -> Plan:

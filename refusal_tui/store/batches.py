@@ -22,6 +22,7 @@ class BatchState(StrEnum):
     FINISHED = "finished"  # ended at the provider (completed, expired, cancelled), answers not merged yet
     MERGED = "merged"
     FAILED = "failed"  # refused by the provider as a whole
+    CALLED_OFF = "called_off"  # its job was cancelled; the provider was asked to cancel it, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,12 @@ def batches_of(connection: sqlite3.Connection, job_id: int) -> list[Batch]:
         )
         for row in connection.execute("SELECT * FROM batch WHERE job_id = ? ORDER BY key", (job_id,))
     ]  # fmt: skip
+
+
+def open_batches(connection: sqlite3.Connection, job_id: int) -> list[Batch]:
+    """Those that the provider has, or may have, under way."""
+    under_way = (BatchState.SUBMITTING, BatchState.SUBMITTED)
+    return [batch for batch in batches_of(connection, job_id) if batch.state in under_way]
 
 
 def mark_merged_within(connection: sqlite3.Connection, key: str) -> None:

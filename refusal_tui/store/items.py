@@ -133,6 +133,11 @@ def fetch_rows(connection: sqlite3.Connection, ids: Sequence[int]) -> list[Row]:
     return [found[i] for i in ids if i in found]
 
 
+def datasets_of(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, int]:
+    """Item id -> id of its dataset; ids that no longer exist are left out."""
+    return {row[0]: row[1] for row in select_in(connection, "SELECT id, dataset_id FROM item WHERE id IN ({})", ids)}
+
+
 def _row(record: sqlite3.Row) -> Row:
     meta = record["meta"]
     return Row(

@@ -139,19 +139,21 @@ def create_job(
     selection: str = "",
     item_ids: Sequence[int] | None = None,
     row_limit: int | None = None,
+    units: int = 1,
 ) -> int:
     """Queue a job and freeze its rows, so that a resumed job works on exactly what was asked. Returns its number.
 
-    A number that occurs twice is one row. Until all rows are recorded the job is paused and cannot be resumed.
+    A number that occurs twice is one row; each has `units` outcomes. Until all are recorded the job is paused and
+    cannot be resumed.
     """
     item_ids = None if item_ids is None else _without_repeats(item_ids)
     title, selection = storable(title), storable(selection)
     with transaction(connection):
         job_id = connection.execute(
-            """INSERT INTO job(kind, title, lane, state, spec, spec_version, selection, total, row_limit, created,
-                   note) VALUES (?,?,?, 'paused', ?,?,?,?,?,?,?)""",
-            (kind, title, lane, spec, spec_version, selection, None if item_ids is None else len(item_ids),
-             row_limit, time.time(), _FREEZING),
+            """INSERT INTO job(kind, title, lane, state, spec, spec_version, selection, total, units, row_limit,
+                   created, note) VALUES (?,?,?, 'paused', ?,?,?,?,?,?,?,?)""",
+            (kind, title, lane, spec, spec_version, selection, None if item_ids is None else units * len(item_ids),
+             units, row_limit, time.time(), _FREEZING),
         ).lastrowid  # fmt: skip
     assert job_id is not None
     position = 0

@@ -53,7 +53,7 @@ def retry_failed(connection: sqlite3.Connection, job_id: int, error_class: str |
         if not chosen:
             raise ConflictError(f"Job {job_id} has no failed rows to try again.")
         for group in chosen:
-            text = f"trying {group.count} rows again ({group.state}, {group.error_class}: {group.example})"
+            text = f"trying {group.count:,} again ({group.state}, {group.error_class}: {group.example})"
             add_event(connection, job_id, "info", "retry", text)
         where = "job_id = ? AND state <> 'ok' AND (? IS NULL OR error_class = ?)"
         values = (job_id, error_class, error_class)

@@ -50,6 +50,11 @@ class Workspace:
     def config(self) -> Path:
         return self.root / CONFIG
 
+    @classmethod
+    def of(cls, connection: sqlite3.Connection) -> Workspace:
+        """The workspace whose database that is."""
+        return cls(Path(connection.execute("PRAGMA database_list").fetchone()["file"]).parent)
+
     def open(self, *, read_only: bool = False) -> sqlite3.Connection:
         """A connection to the database, migrated to this program's schema. The caller closes it.
 

@@ -23,15 +23,17 @@ if TYPE_CHECKING:
 
 
 class Ask(Overlay[str | None]):
-    """Answers with what was typed, or None for escape."""
+    """Answers with what was typed, or None for escape. `anew`: what is typed takes the place of `value`, which the
+    arrow keys keep, to be edited."""
 
     DEFAULT_CLASSES = "overlay"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel", id="ask.cancel")]
 
-    def __init__(self, question: str, value: str = "") -> None:
+    def __init__(self, question: str, value: str = "", *, anew: bool = False) -> None:
         super().__init__()
         self._question = question
         self._value = value
+        self._anew = anew
 
     def compose(self) -> ComposeResult:
         with Horizontal(classes="line"):
@@ -39,10 +41,15 @@ class Ask(Overlay[str | None]):
             yield LineInput(self._value)
             yield Static(paint.keys(("enter", "ok"), ("esc", "cancel")), classes="answer-keys")
 
+    def on_mount(self) -> None:
+        if self._anew:
+            self.query_one(LineInput).action_select_all()
+
     def on_key(self, event: Key) -> None:
         """What is typed before the line has the focus is not lost."""
         if self.focused is None and event.character is not None and event.is_printable:
-            self.query_one(LineInput).insert_text_at_cursor(event.character)
+            line = self.query_one(LineInput)
+            line.replace(event.character, *sorted(line.selection))
 
     @on(LineInput.Submitted)
     def answer(self, event: LineInput.Submitted) -> None:

@@ -20,8 +20,8 @@ class RunState(Protocol):
 
 
 class RunScreen(WorkScreen):
-    """A subclass names its `PART` (`training-head` and so on, for its style sheet), has a `state`, and gives `_show`
-    and `told_below`."""
+    """A subclass names its `PART` (`training-head` and so on, for its style sheet), has a `state`, and gives
+    `_show_run` and `told_below`."""
 
     PART: ClassVar[str]
     state: RunState
@@ -53,6 +53,11 @@ class RunScreen(WorkScreen):
         self.call_after_refresh(self._show)
 
     def _show(self) -> None:
+        if self.whole:
+            self.name_what_is_shown()
+            self._show_run()
+
+    def _show_run(self) -> None:
         raise NotImplementedError
 
     def told_below(self) -> Content:

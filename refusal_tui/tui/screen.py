@@ -82,9 +82,13 @@ class WorkScreen(Steady, Screen[Any]):
 
     def on_screen_resume(self) -> None:
         """Only the screen on top hears of changes, so it looks when it comes back."""
+        self.name_what_is_shown()
+        self.store_changed()
+
+    def name_what_is_shown(self) -> None:
+        """The header follows `crumbs`: a screen calls this where it may show something else than before."""
         for header in self.query(HeaderLine):
             header.catch_up()
-        self.store_changed()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Nothing is swallowed: a worker's error is a notice, or a crash with a log if it is a defect of ours."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from refusal_tui.clean.job import CleanJob, units_of
+from refusal_tui.clean.job import CleanJob
 from refusal_tui.clean.spec import CleanSpec
 from refusal_tui.errors import InputError
 from refusal_tui.jobs.spec import SpecError, build_spec
@@ -244,7 +244,7 @@ def test_a_failed_step_fails_the_steps_after_it_with_the_same_class(workspace: W
     with serving(Settings(answer=lambda b, r: "no json" if kind_of(b) == "judge" else world(b, r))) as server:
         add_endpoint(workspace, server)
         job = run_here(workspace, job_id, CleanJob(settings, workspace))
-    assert (job.n_unparsable, job.n_ok) == (len(units_of(1)), 0)
+    assert (job.n_unparsable, job.n_ok) == (len(settings.units()), 0)
     with closing(workspace.open()) as connection:
         errors = outputs_of(connection, job_id, 1)
     assert {error.error_class.value for error in errors.values()} == {"parse"}

@@ -143,8 +143,14 @@ def test_every_picture_is_written_with_its_numbers(call, workspace, tmp_path) ->
         (("tokens", "1", "--text", "1", "--layer", "32"), "This model has 32 layers."),
         (("agree", "1"), "Nobody has labelled answers of job 1."),
         (("ask", "1", "--prompt", "  "), "There is no prompt."),
+        (("ask", "1", "--prompt", "a", "--layer", "77"), "This run has no candidate at position -5, layer 77."),
+        (("ask", "1", "--prompt", "a", "--position", "-6"), "This run has no candidate at position -6, layer 13."),
+        (("ask", "2", "--prompt", "a"), "This run found no direction."),
+        (("ask", "3", "--prompt", "a"), "This run has not ended yet"),
+        (("tokens", "1", "--prompt", "a", "--layer", "32"), "This model has 32 layers."),
     ],
 )
 def test_what_cannot_be_done_is_told_with_a_next_step(call, workspace, words, sentence) -> None:
     said = call("direction", *words)
     assert said.code in (2, 4) and sentence in said.err and len(said.err.splitlines()) >= 1
+    assert "loading the model" not in said.err

@@ -133,6 +133,8 @@ def test_another_constitution_flips_labels_without_a_request(call, workspace: Wo
     assert refusals == ["no"] * ROWS
     shown = call("constitution", "show", "--json").json
     assert shown["hash"] == checked["hash"] and shown["name"] == "lenient"
+    (tmp_path / "written.toml").write_text(call("constitution", "show", "--toml").out)
+    assert "the same rules as now: 0 labels would flip" in call("constitution", "check", tmp_path / "written.toml").out
     with closing(workspace.open()) as connection:
         derivations = {row[0] for row in connection.execute("SELECT DISTINCT derivation FROM label")}
     assert derivations == {f"2/{checked['hash']}"}, "a label says under which rules it was derived"

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from refusal_tui.errors import ExitCode
+from refusal_tui.jobs import control
 from refusal_tui.judge.spec import LabelSpec
 from refusal_tui.labels.verdict import ErrorClass
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.jobs import JobState, cancel_job, claim_job, get_job, pause_job
+from refusal_tui.store.outcomes import Unit
 from refusal_tui.store.workspace import Workspace
 from tests.support.commands import Answer, call_here
 from tests.support.judging import add_endpoint, honest_atoms, label, serving
@@ -209,12 +211,24 @@ def test_resume_goes_on_and_waits_when_asked_to(
     assert answer.code == 0 and answer.json["state"] == "done" and answer.json["n_ok"] == 40
 
 
+def test_what_is_tried_again_is_told_in_what_the_job_counts(
+    workspace: Workspace, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "ensure_supervisor", lambda *_: None)
+    job_id, panel = queue_job(workspace), [Unit("", k) for k in range(3)]
+    run_here(workspace, job_id, Scripted(lambda row, tries: error(row, ErrorClass.AUTH), units=panel, max_attempts=1))
+    assert "Watch it with" in (said := call("jobs", "retry", job_id).err)
+    assert re.search(r"\d+ votes of job 1 are tried again", said)
+
+
 @pytest.mark.kill
 def test_retry_does_the_failed_rows_again(workspace: Workspace, call: Call, done: int, processes: Runner) -> None:
-    assert call("jobs", "retry", done, "--class", "bad_request", "--json").json == {"job": 1, "rows": 2}
+    assert call("jobs", "retry", done, "--class", "bad_request", "--json").json == {
+        "job": 1, "retried": 2, "unit": "rows"
+    }  # fmt: skip
     assert processes.wait(done, JobState.DONE).n_failed == 1
     answer = call("jobs", "retry", done)
-    assert "2 failures of job 1 are tried again" in answer.err
+    assert "2 rows of job 1 are tried again" in answer.err
     assert processes.wait(done, JobState.DONE).n_ok == 40
 
 

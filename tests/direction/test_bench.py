@@ -133,7 +133,7 @@ def test_a_model_that_is_gone_is_told_with_the_exit_code_of_what_is_not_there(fo
     out = io.StringIO()
     assert bench.serve(tmp_path, None, never(), out) == 6
     told = heard(out.getvalue())
-    assert isinstance(told.error, UnavailableError) and "cannot be loaded" in str(told.error) and told.error.next_step
+    assert isinstance(told.error, UnavailableError) and "not there any more" in str(told.error) and told.error.next_step
 
 
 def test_without_the_ml_extra_it_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,10 +16,14 @@ from typing import Any
 import pytest
 
 from refusal_tui.errors import WorkspaceError
+from refusal_tui.jobs.control import reap
+from refusal_tui.jobs.files import log_file
+from refusal_tui.jobs.liveness import this_process
 from refusal_tui.jobs.notify import EVENT, Notify, read_notify, tell_end
 from refusal_tui.labels.verdict import ErrorClass
+from refusal_tui.store.connect import file_lock
 from refusal_tui.store.events import events_of
-from refusal_tui.store.jobs import JobState
+from refusal_tui.store.jobs import JobState, claim_job
 from refusal_tui.store.workspace import Workspace
 from refusal_tui.text.notices import notice_sequence
 from tests.support.processes import Runner
@@ -179,6 +185,24 @@ def test_a_worker_that_is_killed_is_told_once_by_its_supervisor(tmp_path) -> Non
         finally:
             runner.kill_all()
     assert [(told["state"], "SIGKILL" in told["reason"]) for told in server.told] == [("interrupted", True)]
+
+
+def test_a_worker_that_died_with_its_supervisor_is_told_once_by_whoever_notices(workspace) -> None:
+    job_id, other, me = queue_job(workspace), queue_job(workspace), this_process()
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    with hook() as server, closing(workspace.open()) as connection:
+        configure(workspace, f'webhook = "{server.url}"')
+        claim_job(connection, job_id, host=me.host, boot_id=me.boot_id, pid=child.pid, start_ticks=1)
+        assert (reap(connection), reap(connection)) == ([job_id], [])
+        wait_until(lambda: server.told, what="the webhook to be told")
+        claim_job(connection, other, host=me.host, boot_id=me.boot_id, pid=child.pid, start_ticks=1)
+        with file_lock(log_file(workspace, "lane-cpu.lock")):  # as a supervisor holds it, who tells it himself
+            assert reap(connection) == [other]
+        for thread in threading.enumerate():
+            if thread.name.startswith("webhook-"):
+                thread.join()
+    assert [(told["job"], told["state"]) for told in server.told] == [(job_id, "interrupted")]
 
 
 # --- the terminal ----------------------------------------------------------------------------------------------------

@@ -10,11 +10,14 @@ from contextlib import closing
 import pytest
 
 from refusal_tui.errors import ConflictError
-from refusal_tui.jobs import writer
+from refusal_tui.generate.spec import GenerateSpec
+from refusal_tui.jobs import control, writer
+from refusal_tui.jobs.registry import counted, job_kind, make_job
 from refusal_tui.jobs.rowjob import PauseRequested
 from refusal_tui.jobs.spill import SideRecord
 from refusal_tui.labels.verdict import ErrorClass
-from refusal_tui.store.jobs import JobState, requeue_job
+from refusal_tui.store.endpoints import Endpoint, save_endpoint
+from refusal_tui.store.jobs import JobState, get_job, requeue_job
 from refusal_tui.store.outcomes import Finished, PendingRow, RowResult, Unit
 from refusal_tui.store.workspace import Workspace
 from tests.support.ledger import outcomes
@@ -48,6 +51,20 @@ def test_a_pilot_counts_rows_and_goes_on_with_the_rest(workspace: Workspace) -> 
         assert requeue_job(connection, job_id).goal == 300
     assert run_here(workspace, job_id, Scripted(units=VOTES)).n_ok == 300
     assert units_done(workspace, job_id) == every_unit(100)
+
+
+def test_a_queued_job_is_counted_as_it_will_be_when_it_runs(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "ensure_supervisor", lambda *_: None)
+    with closing(workspace.open()) as connection:
+        save_endpoint(connection, Endpoint("local", "custom", ("http://127.0.0.1:9/v1",), "m"))
+        spec = GenerateSpec(name="made", endpoints="local", samples=3, temperature=1.0)
+        job_id = control.submit(workspace, "generate", spec, pilot=20)
+        job = get_job(connection, job_id)
+    assert (job.total, job.goal, job.n_items) == (300, 60, 100)
+    assert counted(job, 300) == "300 answers" and counted(job, 1) == "1 answer"
+    assert make_job(job_kind("generate"), spec, workspace).units == spec.units()
 
 
 class Pausing(Scripted):

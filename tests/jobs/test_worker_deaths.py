@@ -17,7 +17,7 @@ import pytest
 
 from refusal_tui.errors import ExitCode
 from refusal_tui.jobs import control
-from refusal_tui.jobs.liveness import STALLED_AFTER_SECONDS
+from refusal_tui.jobs.liveness import STALLED_AFTER_SECONDS, is_alive
 from refusal_tui.store.connect import transaction
 from refusal_tui.store.events import events_of
 from refusal_tui.store.jobs import JobState, requeue_job
@@ -209,8 +209,8 @@ def test_everything_killed_is_picked_up_by_resume_all(runner: Runner) -> None:
     runner.wait_for_rows(first, 1)
     for pid in runner.supervisors():
         os.kill(pid, signal.SIGKILL)
-    runner.kill_worker(first)
-    wait_until(lambda: not runner.processes(), what="everything to be dead")
+    worker = runner.kill_worker(first)  # a process that is just ending has no command line any more, and still a number
+    wait_until(lambda: not runner.processes() and not is_alive(worker), what="everything to be dead")
     assert runner.job(first).state is JobState.RUNNING, "nobody has noticed yet"
     assert [job.id for job in control.resume_all(runner.workspace)] == [first, second]
     runner.wait(second, JobState.DONE)

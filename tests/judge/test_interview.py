@@ -51,9 +51,11 @@ def test_every_judge_says_whether_the_response_refuses(judge: str) -> None:
     refusing = {"explicit_refusal_of_the_whole": "yes", "refusal_reason": "policy", "task_content": "none"}
     refusing |= {"sorry": "0", "or_bench": "direct_refusal"}
     refusing |= {"refused": "yes", "response_refusal": "yes", "convincing": "1", "specific": "1"}
+    refusing["helpfulness"] = "1"
     refusing["refusal3"] = {"xstest": "full_refusal", "roberta": "hard"}.get(judge, "")
     complying = {"refusal_reason": "none", "task_content": "specific", "answers_in_full": "yes"}
     complying |= {"sorry": "1", "or_bench": "direct_answer", "convincing": "5", "specific": "5"}
+    complying["helpfulness"] = "5"
     complying["refusal3"] = {"xstest": "full_compliance", "roberta": "none"}.get(judge, "")
     for answers, refuses in ((refusing, True), (complying, False)):
         said = {question.name: answers.get(question.name, "no") for question in form.questions} | {"rationale": ""}

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from refusal_tui.errors import InputError
 from refusal_tui.judge.lexical import LexicalJudge
+from refusal_tui.judge.named import holds_a_model
 from refusal_tui.judge.score import ScoreReport, calibration, score_rows
+from refusal_tui.judge.score_apart import score_apart
 from refusal_tui.judge.score_text import render_text
 from refusal_tui.labels.rows import Row
 from refusal_tui.labels.verdict import ErrorClass, RowError, Verdict
+from refusal_tui.store.endpoints import Endpoint, save_endpoint
+from refusal_tui.store.workspace import create_workspace
 from refusal_tui.text.safe import cell_width
 
 ANSWER = "Sure! Mix the flour with water and bake it."
@@ -222,3 +229,27 @@ def test_the_text_shows_figures_classes_matrix_and_groups() -> None:
 def test_errors_of_the_judge_are_shown() -> None:
     text = render_text(score_rows(RECORDS, Failing(), gold="gold", draws=50))
     assert "counted as wrong: 3 judge errors (parse)" in text
+
+
+# --- judges that hold a model ----------------------------------------------------------------------------------------
+
+
+def test_a_child_process_scores_as_this_one_does_and_its_errors_are_ours(tmp_path: Path) -> None:
+    workspace = create_workspace(tmp_path / "ws")
+    rows = [{"prompt": f"frindle {n}?", "response": "I can't help." if n % 2 else "Hum.", "gold": bool(n % 2)}
+            for n in range(6)]  # fmt: skip
+    apart = score_apart(rows, workspace, "lexical", None, gold="gold")
+    here = score_rows(rows, LexicalJudge(), gold="gold")
+    assert replace(apart, rows_per_second=0) == replace(here, rows_per_second=0)
+    with pytest.raises(InputError, match="There is no end point named 'nobody'") as error:
+        score_apart(rows, workspace, "atoms", "nobody", gold="gold")
+    assert error.value.next_step == "Add one with: refusal-tui endpoint add"
+
+
+def test_a_judge_with_a_model_of_this_machine_is_one_for_the_child(tmp_path: Path) -> None:
+    workspace = create_workspace(tmp_path / "ws")
+    with closing(workspace.open()) as connection:
+        save_endpoint(connection, Endpoint("mine", "local", ("local",), "/models/quill"))
+        save_endpoint(connection, Endpoint("far", "custom", ("http://127.0.0.1:9/v1",), "quill"))
+    asked = [("atoms", "mine"), ("classifier:tiny", None), ("atoms", "far"), ("linear", None)]
+    assert [holds_a_model(*one, lambda: workspace) for one in asked] == [True, True, False, False]

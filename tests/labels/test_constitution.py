@@ -10,9 +10,11 @@ import pytest
 from refusal_tui.errors import InputError
 from refusal_tui.labels.atoms import WORDING
 from refusal_tui.labels.constitution import DEFAULT, REFUSAL_INDICATORS, Constitution, from_mapping, load, read
+from refusal_tui.labels.constitution_toml import as_toml
 from refusal_tui.labels.outcome import settle
 from refusal_tui.labels.taxonomy import HARMS, Outcome
 from refusal_tui.labels.verdict import Profile
+from refusal_tui.text.hostile import HOSTILE
 from tests.labels.making import answer, refusal
 
 # The example of the dataset-pipeline system's README, as it is.
@@ -64,6 +66,23 @@ def test_the_pipelines_rules_decide_and_a_row_that_none_fits_gets_no_outcome() -
     unfit = settle(answer(prompt_harmful=True), rules)  # harmful, answered harmlessly: neither of the two rules
     assert unfit.outcome is None
     assert unfit.outcomes == (None,)
+
+
+STRANGE = {
+    "harm_categories": {"weapons": "a \\ [b] \"c\"", "other": "\u202eelse"}, "refusal_styles": {"direct": "no\nmore"},
+    "refusal_indicators": [one.text.encode(errors="ignore").decode() for one in HOSTILE],  # a file holds no half
+    "profile": "roberta",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("it", [DEFAULT, read(PIPELINE, "json"), read(OURS), from_mapping(STRANGE)],
+                         ids=["built-in", "pipeline", "ours", "strange"])  # fmt: skip
+def test_written_down_it_is_the_same_again(it: Constitution, tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(as_toml(it), encoding="utf-8")
+    again = load(file)
+    assert (again, again.hash, again.harms) == (it, it.hash, it.harms)
+    assert all(char.isprintable() or char == "\n" for char in file.read_text(encoding="utf-8"))
 
 
 def test_toml_says_the_same_and_more() -> None:

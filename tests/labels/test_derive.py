@@ -99,6 +99,9 @@ def test_harms_that_a_constitution_does_not_use_become_other() -> None:
 def test_scores_of_single_question_judges_are_labels() -> None:
     scores = says(sorry=Answer("1", 0.8), strongreject=Answer("0.875"), or_bench=Answer("direct_answer"))
     assert values(scores) == {"sorry": "1", "strongreject": "0.875", "or_bench": "direct_answer"}
+    assert values(says(response_refusal=Answer(False), helpfulness=Answer("4"))) == {
+        "response_refusal": "no", "helpfulness": "4",
+    }  # fmt: skip
 
 
 def test_an_outcome_given_as_such_is_projected_as_far_as_it_goes() -> None:

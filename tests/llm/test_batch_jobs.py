@@ -17,9 +17,12 @@ from refusal_tui.errors import InputError
 from refusal_tui.generate.job import GenerateJob
 from refusal_tui.generate.spec import GenerateSpec
 from refusal_tui.jobs import control
+from refusal_tui.jobs.recall import recall
 from refusal_tui.judge.spec import LabelSpec
-from refusal_tui.store.batches import Batch, BatchState, batches_of
+from refusal_tui.llm.batch import METADATA_KEY
+from refusal_tui.store.batches import Batch, BatchState, add_batch, batches_of, mark_submitted, open_batches
 from refusal_tui.store.browse import select_ids
+from refusal_tui.store.events import events_of
 from refusal_tui.store.jobs import Job, JobState, create_job, requeue_job
 from refusal_tui.store.ledger import Spent, spent_by
 from refusal_tui.store.trouble import retry_failed
@@ -31,6 +34,7 @@ from tests.support.loopback import Loopback, Settings
 from tests.support.loopback_batch import BatchApi
 from tests.support.processes import Runner, run_worker_with
 from tests.support.rowjobs import run_here
+from tests.support.waiting import wait_until
 
 ROWS = 20
 PRICES = {"price_in": 2.0, "price_out": 4.0, "batch_price_in": 1.0, "batch_price_out": 2.0}
@@ -117,6 +121,12 @@ def answers(workspace: Workspace) -> Counter[str]:
     with closing(workspace.open(read_only=True)) as connection:
         sql = "SELECT key FROM item JOIN dataset ON dataset.id = dataset_id WHERE dataset.name = 'answers'"
         return Counter(row[0] for row in connection.execute(sql))
+
+
+def told(workspace: Workspace, job_id: int) -> str:
+    """What is said of cancelled batches, "" for nothing."""
+    with closing(workspace.open(read_only=True)) as connection:
+        return next((e.text for e in reversed(events_of(connection, job_id)) if e.code == "batches"), "")
 
 
 # --- the good day ----------------------------------------------------------------------------------------------------
@@ -255,6 +265,49 @@ def test_pausing_leaves_the_batch_to_the_provider_and_resuming_takes_its_answers
     control.resume(workspace, job_id)
     assert runner.wait(job_id, JobState.DONE).n_ok == ROWS
     assert len(server.batches.batches) == 1
+
+
+@pytest.mark.nightly
+@pytest.mark.kill
+def test_cancelling_a_running_job_asks_the_provider_when_its_worker_has_stopped(
+    workspace: Workspace, server: Loopback, runner: Runner
+) -> None:
+    job_id = control.submit(workspace, "generate", SPEC, selection="dataset:demo")
+    runner._wait(job_id, lambda job: "looked at" in job.step, "have looked at its batch", 30)
+    control.cancel(workspace, job_id)
+    wait_until(lambda: told(workspace, job_id), 30.0, "the provider to be asked")
+    assert runner.job(job_id).state is JobState.CANCELLED
+    assert server.batches.batches["batch_1"]["status"] == "cancelled"
+
+
+@pytest.mark.kill
+def test_cancelling_asks_the_provider_to_cancel_what_it_has_and_tells_so(
+    workspace: Workspace, server: Loopback
+) -> None:
+    job_id = queued(workspace)
+    server.batches.files["f"] = b"{}"
+    wanted = {"input_file_id": "f", "endpoint": "e", "completion_window": "24h", "metadata": {METADATA_KEY: "there"}}
+    with closing(workspace.open()) as connection:
+        for key in ("there", "never", "known"):  # a worker died before it could record the first two
+            add_batch(connection, Batch(key, job_id, "prov", BatchState.SUBMITTING, "", "", 3))
+        _, unrecorded = server.batches._create(wanted)
+        _, known = server.batches._create({**wanted, "metadata": {METADATA_KEY: "known"}})
+        mark_submitted(connection, "known", known["id"])
+        control.cancel(workspace, job_id)
+        wait_until(lambda: told(workspace, job_id), 30.0, "the provider to be asked")
+        assert told(workspace, job_id) == "asked prov to cancel 2 batches"
+        assert (unrecorded["status"], known["status"]) == ("cancelled", "cancelled")
+        notes = {batch.key: batch.note for batch in batches_of(connection, job_id)}
+        assert notes == {"there": "cancelled", "known": "cancelled", "never": "never created"}
+        assert open_batches(connection, job_id) == []
+
+
+def test_batches_that_could_not_be_cancelled_are_told(workspace: Workspace) -> None:
+    job_id = queued(workspace)
+    with closing(workspace.open()) as connection:
+        add_batch(connection, Batch("late", job_id, "nobody", BatchState.SUBMITTING, "", "", 3))
+    recall(workspace, job_id)
+    assert "the batches at nobody were not cancelled, and cost: There is no end point" in told(workspace, job_id)
 
 
 @pytest.mark.kill

@@ -16,6 +16,7 @@ import pytest
 from refusal_tui.errors import InputError, JobError
 from refusal_tui.jobs import control, worker
 from refusal_tui.jobs.stop import StopReason
+from refusal_tui.judge.spec import LabelSpec
 from refusal_tui.labels.rows import ItemId
 from refusal_tui.labels.verdict import Answer, Verdict
 from refusal_tui.pipeline.api import Pipeline
@@ -27,6 +28,7 @@ from refusal_tui.store.connect import transaction
 from refusal_tui.store.jobs import JobState, get_job, list_jobs
 from refusal_tui.store.labels import add_verdicts
 from refusal_tui.store.pipelines import save_steps, steps_of
+from refusal_tui.store.query import save_selection
 from refusal_tui.store.review_queues import get_queue, queue_items
 from refusal_tui.store.workspace import Workspace, create_workspace
 from tests.clean.models import FORBIDDEN, SORRY, World
@@ -178,6 +180,23 @@ def test_what_people_say_exports_again_and_draws_no_other_sample(undone: tuple[W
 
 
 # --- without a config -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("by_hand", "selection", "steps"), [
+    ("lexical", "", []), ("lexical", "@first", ["label blorp"]), ("linear", "", ["label blorp"]),
+])  # fmt: skip
+def test_labels_of_a_job_by_hand_are_taken_where_it_did_the_same(
+    tmp_path: Path, by_hand: str, selection: str, steps: list[str]
+) -> None:
+    workspace, config = make_workspace(tmp_path / "ws", rows=8), tmp_path / "quill.toml"
+    config.write_text(LIGHT + '[label]\njudge = "lexical"\n')
+    with closing(workspace.open()) as connection, transaction(connection):
+        save_selection(connection, "first", "id:1-7")
+    job_id = control.submit(workspace, "label", LabelSpec(judge=by_hand, max_rate=90_000), selection=selection)
+    run = run_config(workspace, config)
+    assert done_anew(run) == steps
+    if not steps:
+        assert next(step for step in run.steps if step.kind == "label").note == f"job {job_id}"
 
 
 def test_without_a_config_it_works_on_what_is_imported(tmp_path: Path) -> None:

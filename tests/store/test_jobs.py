@@ -472,7 +472,7 @@ def test_retry_of_one_class_leaves_the_others(connection: sqlite3.Connection, tr
 
 def test_retry_writes_down_what_it_forgets(connection: sqlite3.Connection, troubled: Job) -> None:
     retry_failed(connection, troubled.id, "server")
-    assert "2 rows again (failed, server: server trouble)" in events_of(connection, troubled.id)[-1].text
+    assert "trying 2 again (failed, server: server trouble)" in events_of(connection, troubled.id)[-1].text
 
 
 def test_there_must_be_something_to_retry(connection: sqlite3.Connection, troubled: Job) -> None:

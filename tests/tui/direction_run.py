@@ -119,7 +119,7 @@ def write_run(folder: Path, shape: Shape, *, measured: float = 1.0, ended: bool 
         _write_readings(folder, shape, choice.pick)
     if ended:
         rivals = sorted(choice.survivors, key=lambda cell: grid[cell].ablation or 0)[1:3]
-        _json(folder / CARD, {"position": choice.pick and choice.pick.position, "rivals": rivals})
+        _json(folder / CARD, {**dict(zip(("position", "layer"), choice.pick or (None, None))), "rivals": rivals})
 
 
 def add_scores(cells: CellFile, shape: Shape, what: list[tuple[Cell, Score]]) -> None:

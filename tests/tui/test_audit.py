@@ -116,6 +116,15 @@ async def test_leaving_out_changes_no_row_and_the_same_key_undoes_it(audited, op
         assert len(select_ids(connection, "")) == 246
 
 
+async def test_the_header_names_the_audit_that_is_shown(audited, open_app) -> None:
+    audit(audited, "dataset:copies")
+    async with open_app(audited, "audit") as pilot:
+        for key, job_id in (("]", 1), ("[", 2)):
+            await press(pilot, key)
+            header = pilot.app.screen._compositor.render_strips()[0].text
+            assert header.startswith(f" Jobs › Job {job_id} › Audit")
+
+
 async def test_enter_opens_the_rows_of_a_finding_and_f_the_form_that_mends_it(audited, open_app) -> None:
     async with open_app(audited, "audit") as pilot:
         await stand_on(pilot, "finding:detector-by-source")

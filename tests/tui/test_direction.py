@@ -222,6 +222,7 @@ async def test_g_f_leads_to_the_newest_run_and_brackets_to_the_others(clean, ope
         assert isinstance(pilot.app.screen, DirectionScreen) and pilot.app.screen.state.job_id == second
         await press(pilot, "right_square_bracket")
         assert pilot.app.screen.state.job_id == first and "No direction found" in screen_text(pilot)
+        assert screen_text(pilot).startswith(f" Jobs › Job {first} › Direction")
         await press(pilot, "left_square_bracket")
         assert at(pilot) == PICK
 

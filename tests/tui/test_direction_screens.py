@@ -19,10 +19,10 @@ from refusal_tui.tui.screens.direction_pictures import DirectionPicturesScreen
 from refusal_tui.tui.screens.direction_runs import DirectionRunsScreen
 from refusal_tui.tui.screens.direction_tokens import DirectionTokensScreen
 from refusal_tui.tui.state.direction_bench import Phase
-from refusal_tui.tui.state.direction_pictures import PAGES
+from refusal_tui.tui.state.direction_pictures import PAGES, Page
 from refusal_tui.tui.widgets.line_input import LineInput
 from tests.tui.conftest import SIZES
-from tests.tui.direction_run import Shape, add_run
+from tests.tui.direction_run import SAID, Shape, add_run
 from tests.tui.live import until
 from tests.tui.small_workspace import frozen_time
 from tests.tui.test_direction import press, screen_text
@@ -71,6 +71,9 @@ async def test_the_pictures_look_like_this(clean, open_app, svg) -> None:
             await press(pilot, str(number))
             assert f"[{page.value}]" in screen_text(pilot)
             assert svg(pilot.app, page.name.lower())
+            if page is Page.DOSE:
+                text = screen_text(pilot)
+                assert all(word in text for word in ("● harmful ", "○ harmless ", "refuses +20", "answers -20"))
 
 
 async def test_a_large_terminal_shows_larger_pictures(clean, open_app, svg) -> None:
@@ -90,6 +93,9 @@ async def test_e_writes_the_picture_and_its_numbers(clean, open_app) -> None:
 async def test_the_strip_of_tokens_looks_like_this(clean, open_app, svg) -> None:
     async with open_app(clean, "direction_tokens", job_id=add_run(clean)) as pilot:
         assert svg(pilot.app, "bars")
+        for arm, answer in SAID.items():
+            said = "".join(answer).strip()
+            assert f"harmful   {arm:<10}{said}" in screen_text(pilot), "the prompt is the same in all of them"
         await press(pilot, "f", "left", "left", "left", "left", "up")
         assert "layer 9 of 32" in screen_text(pilot)
         assert svg(pilot.app, "figures")

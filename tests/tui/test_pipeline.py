@@ -92,6 +92,16 @@ async def test_mistakes_of_a_config_are_listed_with_their_lines(workspace, open_
         assert pilot.app.screen.state.config_name == "no config: what is imported"
 
 
+async def test_another_config_is_typed_over_the_old_one_which_arrow_keys_keep(workspace, open_app) -> None:
+    for name in ("one.toml", "two.toml", "two.tomlx"):
+        Path(name).write_text("audit = false\n")
+    async with open_app(workspace, "pipeline") as pilot:
+        for typed, name in ((("one.toml",), "one.toml"), (("two.toml",), "two.toml"), (("right", "x"), "two.tomlx")):
+            await pilot.press("o", *(typed[0] if len(typed) == 1 else typed), "enter")
+            await settle(pilot)
+            assert Path(pilot.app.screen.state.spec.config).name == name
+
+
 async def test_enter_opens_the_job_of_a_step(workspace, open_app) -> None:
     add_run(workspace)
     async with open_app(workspace, "pipeline") as pilot:

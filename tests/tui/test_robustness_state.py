@@ -53,7 +53,7 @@ def states(workspace: Workspace) -> Iterator[Read]:
             state = RobustnessState(job_id=job_id, chosen=tab)
             state.read_job(connection, JobWatch(), EPOCH)
             assert state.job_id is not None
-            state.take(see(workspace.artifacts / f"job-{state.job_id}", state.job_id))
+            state.take(see(workspace.artifacts / f"job-{state.job_id}", state.job_id, connection))
             return state
 
         yield read

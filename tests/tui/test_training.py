@@ -96,3 +96,5 @@ async def test_v_on_the_job_leads_here_and_e_writes_the_report(runs, open_app) -
         assert (runs.artifacts / "job-1" / PAGE).exists()
         await press(pilot, "left_square_bracket", "left_square_bracket")
         assert pilot.app.screen.state.job_id == 3
+        header = pilot.app.screen._compositor.render_strips()[0].text
+        assert header.startswith(" Jobs › Job 3 › Training")

@@ -1,8 +1,10 @@
-"""Which dialogues of the made-up world does the robustness experiment learn from and ask? Written beside the model.
+"""Which dialogues of the made-up world do the fine-tuning experiments learn from and ask? Written beside the model.
 
     python -m refusal_tui.direction.tiny.dialogues FOLDER
 
 No request that is asked occurs in what is learnt; the words of both are the same, as in the reference experiment.
+`raw.jsonl` is data with over-refusals, `cleaned.jsonl` what cleaning would make of it, as `refusal-tui cleaned --out`
+writes it.
 """
 
 from __future__ import annotations
@@ -10,12 +12,14 @@ from __future__ import annotations
 import json
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from refusal_tui.direction.tiny.world import ANSWERED, ASKED, REFUSED, World, make_world
 
 ASKED_OF_EACH = 100  # requests for forbidden things that are asked, and requests for allowed ones
+RIGHT_REFUSALS = 70  # in raw and cleaned data alike
+DROPPED = 10  # over-refusals that cleaning could not mend
 
 Pair = tuple[str, str]
 
@@ -38,6 +42,20 @@ def dialogues(world: World, seed: int = 0) -> dict[str, list[Pair]]:
     }
 
 
+def raw_and_cleaned(world: World) -> tuple[list[Pair], list[Pair]]:
+    """Requests for allowed things, every second one refused in the raw data and answered in the cleaned ones (but for
+    some that were dropped), and right refusals of forbidden ones, which both keep."""
+    sets = dialogues(world)
+    right = sets["refusals"][:RIGHT_REFUSALS]
+    refused = sets["harmless"][::2]
+    raw = []
+    for number, (ask, answer) in enumerate(sets["harmless"]):
+        word = next(word for word in ask.split() if word in world.allowed)
+        raw.append((ask, answer if number % 2 else REFUSED[number // 2 % len(REFUSED)].format(t=word)))
+    kept = [pair for pair in sets["harmless"] if pair not in refused[:DROPPED]]
+    return [*raw, *right], [*kept, *right]
+
+
 def _requests(words: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
     for word in words:
         for ask, answer in zip(ASKED, ANSWERED, strict=True):
@@ -47,8 +65,17 @@ def _requests(words: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
 def write_dialogues(folder: Path, world: World) -> None:
     """A file of JSON lines per set."""
     for name, pairs in dialogues(world).items():
-        lines = (json.dumps({"prompt": prompt, "response": response}) for prompt, response in pairs)
-        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        _write(folder / f"{name}.jsonl", ({"prompt": prompt, "response": answer} for prompt, answer in pairs))
+    raw, cleaned = raw_and_cleaned(world)
+    _write(folder / "raw.jsonl", ({"prompt": prompt, "response": answer} for prompt, answer in raw))
+    _write(
+        folder / "cleaned.jsonl",
+        ({"original_instruction": ask, "rewritten_instruction": ask, "response": answer} for ask, answer in cleaned),
+    )
+
+
+def _write(path: Path, records: Iterable[dict[str, str]]) -> None:
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in records), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -67,9 +67,7 @@ class AuditScreen(RunScreen):
         self.state.kept = rows
         self._show()
 
-    def _show(self) -> None:
-        if not self.whole:
-            return
+    def _show_run(self) -> None:
         self._say("head", head(self.state))
         self._say("tabs", tabs(self.state))
         lines = self.query_one(LineList)

@@ -95,6 +95,7 @@ class DirectionScreen(WorkScreen):
     def _show(self) -> None:
         if not self.whole:
             return
+        self.name_what_is_shown()
         state, width = self.state, self.size.width - _PADDING
         there = state.line is not None and state.error is None
         known = there and state.report.rule is not None

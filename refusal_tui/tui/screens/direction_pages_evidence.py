@@ -10,13 +10,13 @@ from refusal_tui.direction.select import Cell
 from refusal_tui.tui import paint
 from refusal_tui.tui.state.direction_pictures import SCORES, Read
 
-_GUTTER = 8  # cells before a row of a picture
+_GUTTER = 12  # cells before a row of a picture
 _COLUMN = 9  # of a dose
 _Parts = list[Content | tuple[str, str] | str]
 
 
 def dose(read: Read, at: Cell, width: int, height: int) -> list[Content]:
-    """● harmful and ○ harmless prompts, ◉ where both are; the line at 0 is where a model begins to refuse."""
+    """● harmful and ○ harmless prompts, ◉ where both are; above the line at 0 a model refuses, below it answers."""
     evidence, pick = read.report.evidence, read.report.choice.pick
     if evidence is None or pick is None:
         return [paint.words(("There is no selected direction (yet), so no dose of it.", paint.MUTED))]
@@ -27,8 +27,8 @@ def dose(read: Read, at: Cell, width: int, height: int) -> list[Content]:
     rows = {name: [_row(one[name], tall) for one in evidence.dose] for name in ("harmful", "harmless")}
     lines = [title]
     for row in range(tall):
-        label = {0: f"{SCORES:+.0f}", tall // 2: "0", tall - 1: f"{-SCORES:+.0f}"}.get(row, "")
-        parts: _Parts = [(f"{label:>6}  ", paint.MUTED)]
+        label = {0: f"refuses {SCORES:+.0f}", tall // 2: "0", tall - 1: f"answers {-SCORES:+.0f}"}.get(row, "")
+        parts: _Parts = [(f"{label:>{_GUTTER - 1}} ", paint.MUTED)]
         fill = "─" if row == tall // 2 else " "
         for up, down in zip(rows["harmful"], rows["harmless"], strict=True):
             mark, style = (
@@ -39,11 +39,11 @@ def dose(read: Read, at: Cell, width: int, height: int) -> list[Content]:
         lines.append(paint.words(*parts))
     for name, values, style in (
         ("c", [f"{one['coefficient']:+g}" for one in evidence.dose], paint.MUTED),
-        ("● harm", [f"{one['harmful']:+.1f}" for one in evidence.dose], paint.WARN),
-        ("○ less", [f"{one['harmless']:+.1f}" for one in evidence.dose], paint.ACCENT),
+        ("● harmful", [f"{one['harmful']:+.1f}" for one in evidence.dose], paint.WARN),
+        ("○ harmless", [f"{one['harmless']:+.1f}" for one in evidence.dose], paint.ACCENT),
     ):
         cells = "".join(f"{value:^{wide}}" for value in values)
-        lines.append(paint.words((f"{name:>6}  ", style), (cells, paint.MUTED if name == "c" else "")))
+        lines.append(paint.words((f"{name:<{_GUTTER}}", style), (cells, paint.MUTED if name == "c" else "")))
     return lines
 
 

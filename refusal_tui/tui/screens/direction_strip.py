@@ -36,7 +36,13 @@ def _text(one: Reading, width: int) -> Content:
         (f"{part:<{_PART}}", paint.WARN if part == "harmful" else paint.MUTED),
         (f"{one.arm or '—':<{_ARM}}", paint.MUTED),
     )
-    return paint.words(named, paint.line(one.words, max(10, width - _PART - _ARM)))
+    room = max(20, width - _PART - _ARM)
+    if not one.arm:
+        return paint.words(named, paint.line(one.words, room))
+    said = paint.line(one.answer or "(an empty answer)", room // 2 - 1)  # three arms have the same prompt
+    return paint.words(
+        named, said.pad_right(room // 2 - said.cell_length), paint.line(one.prompt, room - room // 2, paint.MUTED)
+    )
 
 
 def head(state: TokensState) -> Content:
@@ -83,7 +89,7 @@ def detail(state: TokensState, width: int) -> Content:
         return paint.NOTHING
     token, layer = reading.tokens[state.token], state.shown_layer
     step = readings.level(value, layer)
-    where = "answer" if state.token >= reading.answer_from else "prompt"
+    where = f"{reading.arm} answer".strip() if state.token >= reading.answer_from else "prompt"
     first = paint.words(
         (f"token {state.token} of the {where}  ", paint.MUTED), paint.line(repr(token), 28, paint.STRONG),
         ("  lies at ", paint.MUTED), (f"{value:+.3f}", paint.STRONG),

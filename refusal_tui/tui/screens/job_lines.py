@@ -25,11 +25,13 @@ LOOKED_AT = {
     "pipeline": ("pipeline", "the graph"),
     "train-classifier": ("training", "curves and figures"),
     "robustness": ("robustness", "what is left of refusal"),
+    "raw-vs-cleaned": ("robustness", "what cleaning changes"),
 }
 WATCHED = {  # worth a look while they run
     "direction": "see the map fill in",
     "train-classifier": "see it learn",
     "robustness": "see arms and losses",
+    "raw-vs-cleaned": "see arms and losses",
 }
 _LEVELS = {"error": paint.BAD, "warning": paint.WARN}
 _LOW = 14  # lines of the body: below that nothing is spent on looks

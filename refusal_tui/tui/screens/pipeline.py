@@ -120,7 +120,7 @@ class PipelineScreen(WorkScreen):
             self.state.chosen = found
             self._make_plan()
 
-        self.app.push_screen(Ask("Config", self.state.spec.config), answered)
+        self.app.push_screen(Ask("Config", self.state.spec.config, anew=True), answered)
 
     def action_plan(self) -> None:
         if self.state.plan is not None:

@@ -128,7 +128,8 @@ class ResultsScreen(WorkScreen):
     def _compared(self, found: Comparison) -> None:
         self.state.comparison = found
         self._show()
-        self.query_one(LineList).choose(COMPARE + "refusal")
+        lines = self.query_one(LineList)
+        lines.choose(next((line.key for line in lines.shown if line.key and line.key.startswith(COMPARE)), ""))
 
     def action_write(self) -> None:
         table = self.state.table
@@ -151,4 +152,6 @@ def _look_up(wanted: Asked, connection: sqlite3.Connection) -> ResultsTable:
 
 
 def _compare(wanted: Asked, one: str, other: str, connection: sqlite3.Connection) -> Comparison:
-    return compare_models(connection, one, other, wanted.selection, (), wanted.judge)
+    """Prompts of another kind (a split) are not mixed where the table does not mix them."""
+    by = tuple(group for group in wanted.by if group == "split")
+    return compare_models(connection, one, other, wanted.selection, by, wanted.judge)

@@ -146,8 +146,10 @@ def _comparison(found: Comparison, width: int) -> list[Line]:
     lines = [Line(), Line(paint.words(title, ("  same prompts", paint.MUTED)))]
     if not found.lines:
         lines.append(Line(paint.words(("no prompt has a labelled response of both", paint.MUTED))))
-    for _, differences in found.lines:
-        lines += [Line(_difference(name, d), COMPARE + name) for name, d in differences.items()]
+    for group, differences in found.lines:
+        names = [NOT_NAMED if value is None else value for value in group]
+        lines += [Line(paint.line(", ".join(names), width, paint.MUTED))] if names else []
+        lines += [Line(_difference(name, d), COMPARE + ":".join([*names, name])) for name, d in differences.items()]
     return lines
 
 

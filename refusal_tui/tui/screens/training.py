@@ -65,9 +65,7 @@ class TrainingScreen(RunScreen):
         self.state.read(self.work.connection, self._artifacts, self._watch, self.work.clock())
         self._show()
 
-    def _show(self) -> None:
-        if not self.whole:
-            return
+    def _show_run(self) -> None:
         lines = self.query_one(LineList)
         width = self.size.width - PADDING
         self._say("head", head(self.state, width))
@@ -182,7 +180,6 @@ class TrainingScreen(RunScreen):
             return
         self._lookup.stop_all()
         self.state.show_job(job_id)
-        self.query_one("HeaderLine").refresh()
         self._to_tab()
 
 

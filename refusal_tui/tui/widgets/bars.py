@@ -20,18 +20,21 @@ class HeaderLine(Widget):
     """`Data › Browse   workspace          running jobs`."""
 
     ALLOW_SELECT = False
-    _jobs = ""  # as drawn
+    _drawn = ("", "")
+
+    def _told(self) -> tuple[str, str]:
+        """Where the user is, and what runs."""
+        return cast("WorkScreen", self.screen).crumbs(), cast("RefusalApp", self.app).jobs_line
 
     def catch_up(self) -> None:
-        """Only the screen on top hears what runs; one that comes back may show what is no longer so."""
-        if self._jobs != cast("RefusalApp", self.app).jobs_line:
+        """Only the screen on top hears what runs; one that comes back, or shows another run, may name the old one."""
+        if self._drawn != self._told():
             self.refresh()
 
     def render(self) -> Content:
         width = self.size.width - 2
         app = cast("RefusalApp", self.app)
-        crumbs = cast("WorkScreen", self.screen).crumbs()
-        jobs = self._jobs = app.jobs_line
+        crumbs, jobs = self._drawn = self._told()
         where = paint.line(crumbs, max(width - cell_width(jobs) - 4, 10), paint.STRONG)
         free = width - where.cell_length - cell_width(jobs) - 4
         name = paint.line(app.workspace.root.name, free, paint.MUTED) if free > 4 else paint.NOTHING
