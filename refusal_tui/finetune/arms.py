@@ -137,7 +137,7 @@ class Constraint:
         self,
         factors: Factors,
         old: Sequence[tuple[Tensor, Tensor]],
-        metric: Callable[[Tensor], Tensor] = lambda parameter: parameter,
+        metric: Callable[[Tensor], Tensor] | None = None,
     ) -> int:
         """To the weights, after it; how many matrices had their step halved. `metric`: the optimiser's preconditioner
         of a parameter, for the metric arm."""
@@ -145,7 +145,10 @@ class Constraint:
         if not self.arm.exact:
             return halved
         for stack, (old_up, old_down), of in zip(factors.stacks, old, self.own, strict=True):
-            own_metric = (metric(stack.up), metric(stack.down)) if self.arm is Arm.METRIC else None
+            own_metric = None
+            if self.arm is Arm.METRIC:
+                assert metric is not None
+                own_metric = metric(stack.up), metric(stack.down)
             up, down, count = self._kept(stack, old_up, old_down, of, own_metric)
             stack.up.copy_(up)
             stack.down.copy_(down)
@@ -185,7 +188,8 @@ class Constraint:
         figures = torch.stack(
             [step.max(), total.max(), relative.mean(), relative.abs().max(), norm.norm(), moved.norm()]
         ).tolist()
-        return Invariants(*figures, by_matrix=relative)
+        worst, of_all, mean, most, length, way = figures
+        return Invariants(worst, of_all, mean, most, length, way, relative)
 
     def _violated(self, stack: Stack, of: Directions, done: Motion, real: Violation) -> Violation:
         """How far the step is from what this arm promises; of an arm that promises nothing, how far it goes along the
@@ -229,7 +233,7 @@ def constraint_of(
     seed: int,
     published: Sequence[tuple[Tensor, Tensor]] = (),
 ) -> Constraint:
-    """The constraint of an arm. `rank`: dimensions per side that the subspace arms block, and directions of the singular
+    """The constraint of an arm. `rank`: dimensions per side that the subspace arms block, directions of the singular
     arms. Raises InputError."""
     several = arm.rule in {Arm.SUBSPACE, Arm.SINGULAR}
     own = [of.cut(rank) for of in refusal] if several else list(refusal)

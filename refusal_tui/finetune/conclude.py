@@ -7,7 +7,7 @@ more than vanilla does at the same task loss: a constraint that merely slows lea
 from __future__ import annotations
 
 from refusal_tui.finetune.arms import CONTROLS
-from refusal_tui.finetune.figures import VANILLA, ArmFigures, base_point, figures
+from refusal_tui.finetune.figures import VANILLA, ArmFigures, Difference, Rate, base_point, figures
 from refusal_tui.finetune.files import BASE
 from refusal_tui.finetune.report import IN_TOTAL, PER_STEP, Run
 from refusal_tui.stats.intervals import Interval
@@ -34,12 +34,12 @@ def _of_variant(arms: dict[str, ArmFigures]) -> list[str]:
     if vanilla is None:
         return ["Vanilla has not been measured yet."]
     lost = vanilla.against.get(BASE)
-    start = f"Vanilla fine-tuning leaves {_percent(vanilla.final.refused.interval)} of the prompts refused"
+    start = f"Vanilla fine-tuning leaves {percent(vanilla.final.refused.interval)} of the prompts refused"
     if lost is None or not (lost.sure and lost.interval.value < 0):
         return [f"{start}: the task does not wear refusal down, so that there is nothing to protect."]
     tested = [each for name, each in arms.items() if name not in _CONTROLS and name != VANILLA]
     kept = [each.arm for each in tested if _protects(each)]
-    headline = f"{start}, {_points(lost.interval)} against base. " + (
+    headline = f"{start}, {points(lost.interval)} against base. " + (
         f"Refusal is protected by: {', '.join(kept)}." if kept else _null(tested)
     )
     return [headline, *(_sentence(each) for each in tested), *_controls(arms)]
@@ -54,24 +54,39 @@ def _null(tested: list[ArmFigures]) -> str:
 def _protects(arm: ArmFigures) -> bool:
     control = arm.against.get(CONTROLS.get(arm.arm, ""))
     more = arm.against.get(VANILLA)
-    beyond = more is not None and more.sure and more.interval.value > 0
+    beyond = more is not None and more.sure and more.interval.value > 0 and _every_seed(more)
     beside = control is None or (control.sure and control.interval.value > 0)
     return beyond and beside and arm.holds is not False and arm.shifted is True
 
 
+def _every_seed(more: Difference) -> bool:
+    """Three seeds are too few for an interval, so that one that says otherwise counts."""
+    return all(difference > 0 for difference in more.by_seed)
+
+
+def _refused(rate: Rate) -> str:
+    """With every seed's own rate where seeds differ by more than prompts do."""
+    low, high = min(rate.by_seed), max(rate.by_seed)
+    apart = low < rate.interval.low or high > rate.interval.high
+    seeds = f", by seed {' '.join(f'{share:.0%}' for share in rate.by_seed)}" if apart else ""
+    return f"{percent(rate.interval)} refused{seeds}"
+
+
 def _sentence(arm: ArmFigures) -> str:
-    rate, more = arm.final.refused.interval, arm.against.get(VANILLA)
+    more = arm.against.get(VANILLA)
     if arm.holds is False:
         return (
             f"{arm.arm}: its constraint did not hold (worst step {arm.violation[0]:.1e}, in total "
             f"{arm.violation[1]:.1e}; allowed {PER_STEP:.0e} and {IN_TOTAL:.0e}): not a result."
         )
     price = "" if arm.price is None else f", task loss {arm.price:+.3f} against vanilla"
-    told = f"{arm.arm}: {_percent(rate)} refused{price}"
+    told = f"{arm.arm}: {_refused(arm.final.refused)}{price}"
     if more is None or not more.sure:
         return f"{told}: no difference to vanilla that the prompts could show."
     if more.interval.value < 0:
-        return f"{told}: it refuses less than vanilla ({_points(more.interval)})."
+        return f"{told}: it refuses less than vanilla ({points(more.interval)})."
+    if not _every_seed(more):
+        return f"{told}: more than vanilla, but not in every seed."
     control = arm.against.get(CONTROLS.get(arm.arm, ""))
     if control is not None and not (control.sure and control.interval.value > 0):
         return f"{told}: more than vanilla, but no more than {control.other}: any constraint of this size does it."
@@ -80,7 +95,7 @@ def _sentence(arm: ArmFigures) -> str:
     if arm.shifted is None:
         return f"{told}: more than vanilla; with these stops nobody can say whether it has only learnt less."
     where = " and above vanilla's curve at equal task loss"
-    return f"{told}: {_points(more.interval)} beside vanilla{where}."
+    return f"{told}: {points(more.interval)} beside vanilla{where}."
 
 
 def _controls(arms: dict[str, ArmFigures]) -> list[str]:
@@ -88,8 +103,8 @@ def _controls(arms: dict[str, ArmFigures]) -> list[str]:
     for name in sorted(_CONTROLS & arms.keys()):
         more = arms[name].against.get(VANILLA)
         if more is not None:
-            same = "as vanilla, within the interval" if not more.sure else f"{_points(more.interval)} beside vanilla"
-            said.append(f"{name} (control): {_percent(arms[name].final.refused.interval)} refused, {same}.")
+            same = "as vanilla, within the interval" if not more.sure else f"{points(more.interval)} beside vanilla"
+            said.append(f"{name} (control): {_refused(arms[name].final.refused)}, {same}.")
     return said
 
 
@@ -101,6 +116,10 @@ def _limits(run: Run, found: tuple[ArmFigures, ...]) -> list[str]:
         said.append(f"{run.seeds} random seed{'s' * (run.seeds > 1)}: at least {LEAST_SEEDS} are needed to conclude.")
     if gone := sum(each.diverged for each in found) or len(run.diverged):
         said.append(f"{gone} of {len(run.trials)} trainings diverged and do not count.")
+    arms = {each.arm for each in found}
+    for control in sorted({str(CONTROLS[arm]) for arm in arms if arm in CONTROLS} - arms):
+        of = ", ".join(sorted(arm for arm in arms if CONTROLS.get(arm) == control))
+        said.append(f"{control}, the control of {of}, was not run: any constraint of its size may do the same.")
     base = base_point(run)
     missing = sum(point.refused.missing for point in (base, *(each.final for each in found)) if point is not None)
     if missing:
@@ -109,9 +128,26 @@ def _limits(run: Run, found: tuple[ArmFigures, ...]) -> list[str]:
     return said
 
 
-def _percent(interval: Interval) -> str:
+def percent(interval: Interval) -> str:
+    """
+    >>> percent(Interval(0.5, 0.404, 0.596))
+    '50% (40% to 60%)'
+    """
     return f"{interval.value:.0%} ({interval.low:.0%} to {interval.high:.0%})"
 
 
-def _points(interval: Interval) -> str:
-    return f"{100 * interval.value:+.0f} points ({100 * interval.low:+.0f} to {100 * interval.high:+.0f})"
+def points(interval: Interval) -> str:
+    """
+    >>> points(Interval(-0.25, -0.33, -0.17))
+    '-25 points (-33 to -17)'
+    """
+    value, low, high = (signed(100 * part) for part in interval)
+    return f"{value} points ({low} to {high})"
+
+
+def signed(value: float) -> str:
+    """
+    >>> signed(-17.3), signed(-0.2), signed(float("nan"))
+    ('-17', '+0', '+nan')
+    """
+    return f"{value if value != value else round(value) + 0:+.0f}"

@@ -118,8 +118,8 @@ def along(up: Tensor, down: Tensor, of: Directions) -> Tensor:
 
 def along_each(up: Tensor, down: Tensor, of: Directions) -> Tensor:
     """[m, k] <up @ down, v_i p_i q_i^T>, in float64."""
-    wide = up.transpose(-1, -2).double() @ (of.left * of.values[:, None, :])
-    return (wide * (down.double() @ of.right)).sum(dim=-2)
+    wide = up.transpose(-1, -2).double() @ of.left
+    return (wide * (down.double() @ of.right)).sum(dim=-2) * of.values
 
 
 def squared_norm(up: Tensor, down: Tensor) -> Tensor:

@@ -36,12 +36,17 @@ def write_report(folder: Path, job_id: int) -> Path:
     """Write the page beside the files of the run in `folder`, whole or not at all. Raises InputError where nothing has
     been measured yet."""
     run = read_run(folder)
-    if base_point(run) is None:
+    return save_page(folder, job_id, None if base_point(run) is None else page(run, job_id))
+
+
+def save_page(folder: Path, job_id: int, text: str | None) -> Path:
+    """`text` None: nothing has been measured yet. Raises InputError then."""
+    if text is None:
         raise InputError(
             f"Job {job_id} has measured nothing yet.", f"See how far it is with: refusal-tui jobs show {job_id}"
         )
     path = folder / PAGE
-    write_atomically(path, page(run, job_id).encode())
+    write_atomically(path, text.encode())
     return path
 
 

@@ -21,9 +21,10 @@ from refusal_tui.stats.rates import cluster_sums, clustered_rate
 
 VANILLA = "vanilla"
 PROMPTS, BENIGN = "prompts", "benign"
-REFUSED, FULFILLED, EXACT = "refused", "fulfilled", "exact"
-_YES = {REFUSED: "hs", FULFILLED: "n"}
-_COUNTED = {REFUSED: "hsn", FULFILLED: "hn"}  # of fulfilment soft refusals are left out, as on the Results screen
+REFUSED, FULFILLED, EXACT, HELPFUL = "refused", "fulfilled", "exact", "helpful"
+_YES = {REFUSED: "hs", FULFILLED: "n", EXACT: "1", HELPFUL: "45"}  # of grades from 1 to 5 the upper two
+# Of fulfilment soft refusals are left out, as on the Results screen.
+_COUNTED = {REFUSED: "hsn", FULFILLED: "hn", EXACT: "01", HELPFUL: "12345"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ class Point:
 @dataclass(frozen=True, slots=True)
 class Difference:
     """The refusal rate of `one` minus that of `other` on the same prompts, in shares; `interval` of the difference.
-    `only_one`, `only_other`: prompts that one of them alone refuses in most seeds."""
+    `only_one`, `only_other`: prompts that one of them alone refuses in most seeds. `by_seed`: the difference of each
+    seed that both have; a base has none and is compared with every one."""
 
     one: str
     other: str
@@ -64,6 +66,7 @@ class Difference:
     only_other: int
     p_value: float
     p_holm: float
+    by_seed: tuple[float, ...] = ()
 
     @property
     def sure(self) -> bool:
@@ -138,8 +141,8 @@ def _figures(run: Run, arm: str, variant: str, curves: Mapping[str, Sequence[Poi
     against = {}
     if run.base is not None:
         against[BASE] = difference(arm, mine, BASE, [run.base])
-    for other in (VANILLA, CONTROLS.get(arm)):
-        if other is not None and other != arm and (theirs := run.of(other, variant).get(step)):
+    for other in dict.fromkeys((VANILLA, str(CONTROLS.get(arm, VANILLA)))):
+        if other != arm and (theirs := run.of(other, variant).get(step)):
             against[other] = difference(arm, mine, other, theirs)
     trials = [trial for trial in run.trials if trial.arm == arm and trial.variant == variant]
     holding = [trial.holds for trial in trials if trial.holds is not None]
@@ -168,8 +171,8 @@ def at_loss(curve: Sequence[Point], loss: float) -> tuple[float, float] | tuple[
 
 
 def rate(outcomes: Sequence[str], what: str) -> Rate:
-    """`outcomes`: per seed a letter per prompt. `what`: REFUSED, FULFILLED or EXACT."""
-    yes, counted = ("1", "01") if what == EXACT else (_YES[what], _COUNTED[what])
+    """`outcomes`: per seed a letter per prompt. `what`: REFUSED, FULFILLED, EXACT or HELPFUL."""
+    yes, counted = _YES[what], _COUNTED[what]
     prompts = [
         (sum(letter in yes for letter in letters), sum(letter in counted for letter in letters))
         for letters in zip(*outcomes, strict=True)
@@ -180,12 +183,18 @@ def rate(outcomes: Sequence[str], what: str) -> Rate:
 
 
 def difference(
-    one: str, lines: Sequence[Mapping[str, Any]], other: str, others: Sequence[Mapping[str, Any]]
+    one: str,
+    lines: Sequence[Mapping[str, Any]],
+    other: str,
+    others: Sequence[Mapping[str, Any]],
+    kind: str = PROMPTS,
+    what: str = REFUSED,
 ) -> Difference:
-    """Of the refusal rates, prompt by prompt; those without an outcome on a side are left out."""
+    """Of the rates of `what` (refusals) among the prompts of a `kind`, prompt by prompt; those without an outcome on a
+    side are left out."""
     total = squares = 0.0
     pairs = only_one = only_other = 0
-    for mine, theirs in zip(_by_prompt(lines), _by_prompt(others), strict=True):
+    for mine, theirs in zip(_by_prompt(lines, kind, what), _by_prompt(others, kind, what), strict=True):
         if mine is None or theirs is None:
             continue
         pairs += 1
@@ -193,14 +202,24 @@ def difference(
         only_one += mine > 0.5 >= theirs
         only_other += theirs > 0.5 >= mine
     p = mcnemar(only_one, only_other)
-    return Difference(one, other, paired_difference(pairs, total, squares), only_one, only_other, p, p)
+    interval = paired_difference(pairs, total, squares)
+    return Difference(one, other, interval, only_one, only_other, p, p, _by_seed(lines, others, kind, what))
 
 
-def _by_prompt(lines: Sequence[Mapping[str, Any]]) -> list[float | None]:
-    """Each prompt's refusal rate over the seeds; None where no seed has an outcome."""
+def _by_seed(
+    lines: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]], kind: str, what: str
+) -> tuple[float, ...]:
+    mine, theirs = ({line["seed"]: rate([line[kind]], what).by_seed[0] for line in each} for each in (lines, others))
+    pairs = ((share, theirs.get(seed, theirs.get(None))) for seed, share in mine.items())
+    return tuple(share - other for share, other in pairs if other is not None)
+
+
+def _by_prompt(lines: Sequence[Mapping[str, Any]], kind: str, what: str) -> list[float | None]:
+    """Each prompt's rate over the seeds; None where no seed has an outcome."""
+    yes, counted = _YES[what], _COUNTED[what]
     return [
-        None if not (known := [x for x in letters if x in "hsn"]) else sum(x in "hs" for x in known) / len(known)
-        for letters in zip(*(line[PROMPTS] for line in lines), strict=True)
+        None if not (known := [x for x in letters if x in counted]) else sum(x in yes for x in known) / len(known)
+        for letters in zip(*(line[kind] for line in lines), strict=True)
     ]
 
 

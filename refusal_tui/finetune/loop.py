@@ -204,7 +204,7 @@ class _Run:
                 self._constraint.before(factors)
         torch.nn.utils.clip_grad_norm_(factors.parameters(), settings.clip)
         with torch.no_grad():
-            old = [(stack.up.clone(), stack.down.clone()) for stack in factors.stacks] if self._constraint else []
+            old = [(stack.up.double(), stack.down.double()) for stack in factors.stacks] if self._constraint else []
             self._optimizer.step()
             if self._constraint is not None:
                 halved = self._constraint.after(factors, old, self._preconditioner)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _MOST_HALVINGS = 60
+_TINY = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,33 +48,31 @@ def correct(
     then a quadratic f(t) = c0 - c1 t + c2 t^2, of which the root nearest 0 is taken in its stable form. Where there is
     none, the step of that matrix is halved. The total is constrained, not the step, so that rounding does not add up.
 
-    `each` (5.7): every singular direction v_i p_i q_i^T is a constraint of its own. Their k x k Gram system is diagonal,
-    because p and q are orthonormal: moving along one normal leaves the other inner products alone, and Newton's
-    iteration is replaced by k quadratics in closed form. `metric` (5.5), for one direction: the optimiser's
+    `each` (5.7): every singular direction v_i p_i q_i^T is a constraint of its own. Their k x k Gram system is
+    diagonal, because p and q are orthonormal: moving along one normal leaves the other inner products alone, and k
+    quadratics in closed form take the place of Newton's iteration. `metric` (5.5), for one direction: the optimiser's
     preconditioner P of `up` and `down`; the correction goes along P n, the shortest one as the optimiser measures.
     """
     import torch
 
-    left, right = of.left * of.values[:, None, :], of.right
-    old_a, old_b = shares(old_up, old_down, left, right)
-    if metric is None:
-        # left^T left = diag(values^2) and right^T right = 1: the normals' shares need no wide product.
-        normal_a, normal_b = scale * old_b * of.values.square()[:, None, :], scale * old_a
+    wide_up, wide_down, weight = up.double(), down.double(), (scale * of.values)[:, None, :]
+    old_a, old_b = shares(old_up.double(), old_down.double(), of, weight)
+    if metric is None:  # the shares of the normals follow from p and q being orthonormal
+        normal_a, normal_b = old_b, old_a * weight.square()
     else:
-        normal_up = metric[0].double() * (scale * left @ old_b.transpose(-1, -2))
-        normal_down = metric[1].double() * (scale * old_a @ right.transpose(-1, -2))
-        normal_a, normal_b = shares(normal_up, normal_down, left, right)
+        normal_up = metric[0] * (of.left @ old_b.transpose(-1, -2))
+        normal_down = metric[1] * ((old_a * weight) @ of.right.transpose(-1, -2))
+        normal_a, normal_b = shares(normal_up, normal_down, of, weight)
 
     def inner(a: Tensor, b: Tensor) -> Tensor:
-        """[m, k] of each direction, or [m, 1] of their sum."""
-        found = (a * b).sum(dim=-2)
-        return found if each else found.sum(dim=-1, keepdim=True)
+        """[m, k] with each of the directions, or [m, 1] with their sum."""
+        return (a * b).sum(dim=-2) if each else (a * b).sum(dim=(-1, -2))[:, None]
 
     def quadratic(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        return scale * inner(a, b) - target[:, None], scale * (inner(normal_a, b) + inner(a, normal_b))
+        return inner(a, b) - target[:, None], inner(normal_a, b) + inner(a, normal_b)
 
-    c2 = scale * inner(normal_a, normal_b)
-    a, b = shares(up, down, left, right)
+    c2 = inner(normal_a, normal_b)
+    a, b = shares(wide_up, wide_down, of, weight)
     c0, c1 = quadratic(a, b)
     halved = torch.zeros(len(up), dtype=torch.long, device=up.device)
     for _ in range(_MOST_HALVINGS):
@@ -81,83 +80,87 @@ def correct(
         if not bool(impossible.any()):
             break
         half = impossible[:, None, None]
-        up, down = torch.where(half, (up + old_up) / 2, up), torch.where(half, (down + old_down) / 2, down)
+        wide_up = torch.where(half, (wide_up + old_up) / 2, wide_up)
+        wide_down = torch.where(half, (wide_down + old_down) / 2, wide_down)
         a, b = torch.where(half, (a + old_a) / 2, a), torch.where(half, (b + old_b) / 2, b)
         halved += impossible
         c0, c1 = quadratic(a, b)
-    t = scale * root(c0, c1, c2)[:, None, :]
+    t = root(c0, c1, c2)[:, None, :]
     if metric is None:
-        new_up = up.double() - (t * left) @ old_b.transpose(-1, -2)
-        new_down = down.double() - (t * old_a) @ right.transpose(-1, -2)
+        new_up = wide_up.baddbmm(of.left, (t * old_b).transpose(-1, -2), alpha=-1)
+        new_down = wide_down.baddbmm(t * weight * old_a, of.right.transpose(-1, -2), alpha=-1)
     else:
-        new_up, new_down = up.double() - t / scale * normal_up, down.double() - t / scale * normal_down
-    new_up, new_down = new_up.to(old_up.dtype), new_down.to(old_down.dtype)
-    return Corrected(_finely(new_up, new_down, left, right, scale, target, each=each), new_down, halved)
+        new_up, new_down = wide_up - t * normal_up, wide_down - t * normal_down
+    new_up, new_down = new_up.to(up.dtype), new_down.to(down.dtype)
+    finely = _finely_each if each else _finely
+    return Corrected(finely(new_up, new_down, of, weight, target), new_down, halved)
 
 
 def correct_upper(up: Tensor, down: Tensor, of: Directions, scale: float) -> Tensor:
     """`up` after a step with a frozen `down` (section 5.6): B - <B, n_B>/|n_B|^2 n_B with the constant n_B = s U A^T,
     so that <scale * up @ down, U> is 0. Linear, and always possible."""
-    left, right = of.left * of.values[:, None, :], of.right
-    b = down.double() @ right
-    normal = scale * left @ b.transpose(-1, -2)
-    wide = up.double()
-    share = (wide * normal).sum(dim=(-1, -2)) / normal.square().sum(dim=(-1, -2)).clamp(min=1e-300)
-    new_up = (wide - share[:, None, None] * normal).to(up.dtype)
-    return _finely(new_up, down, left, right, scale, share.new_zeros(len(share)))
+    weight = (scale * of.values)[:, None, :]
+    _, b = shares(up.double(), down.double(), of, weight)
+    normal = of.left @ b.transpose(-1, -2)
+    share = (up * normal).sum(dim=(-1, -2)) / normal.square().sum(dim=(-1, -2)).clamp(min=_TINY)
+    new_up = (up - share[:, None, None] * normal).to(up.dtype)
+    return _finely(new_up, down, of, weight, share.new_zeros(len(share)))
 
 
-def _finely(
-    up: Tensor, down: Tensor, left: Tensor, right: Tensor, scale: float, target: Tensor, *, each: bool = False
-) -> Tensor:
-    """What rounding to float32 has left goes into a few numbers of each `up` (one for a single constraint, twice as
-    many as there are else): of those that the constraint feels most, the ones nearest to 0, which spell a small change
-    finest. A late step is so short that rounding alone would show."""
+def _finely(up: Tensor, down: Tensor, of: Directions, weight: Tensor, target: Tensor) -> Tensor:
+    """What rounding to float32 has left goes into one number of each `up`, one near to 0, which spells a small change
+    finely. A late step is so short that rounding alone would show."""
     import torch
 
-    a, b = shares(up, down, left, right)
-    left_over = scale * (a * b).sum(dim=-2)  # [m, k]
-    if each:
-        left_over = left_over - target[:, None]
-        felt_squared = left.square() @ b.square().transpose(-1, -2)
-        slots = min(2 * left.shape[-1], up[0].numel())
-    else:
-        left_over = left_over.sum(dim=-1, keepdim=True) - target[:, None]
-        felt_squared = (left @ b.transpose(-1, -2)).square()
-        slots = 1
-    felt = felt_squared.flatten(1)
-    felt = felt >= felt.amax(dim=1, keepdim=True) / 4
+    a, b = shares(up.double(), down.double(), of, weight)
+    left_over = (a * b).sum(dim=(-1, -2)) - target
+    normal = (of.left @ b.transpose(-1, -2)).flatten(1)
     values = up.flatten(1)
-    places = torch.where(felt, values.abs(), float("inf")).topk(slots, dim=1, largest=False).indices  # [m, slots]
-    rows, columns = places // up.shape[-1], places % up.shape[-1]
+    place = _finest(values, normal.abs(), 1)
+    slope = normal.gather(1, place)
+    change_of = torch.where(slope.abs() > _TINY, left_over[:, None] / slope, 0.0)
+    exact = values.gather(1, place) - change_of
+    return values.scatter(1, place, exact.to(up.dtype)).reshape(up.shape)
+
+
+def _finely_each(up: Tensor, down: Tensor, of: Directions, weight: Tensor, target: Tensor) -> Tensor:
+    """The same with k directions at once: k numbers take what k constraints have left."""
+    import torch
+
+    a, b = shares(up.double(), down.double(), of, weight)
+    left_over = (a * b).sum(dim=-2) - target[:, None]
+    felt = (of.left.square() @ b.square().transpose(-1, -2)).sqrt().flatten(1)
+    values = up.flatten(1)
+    places = _finest(values, felt, min(of.rank, values.shape[1]))
     every = torch.arange(len(up), device=up.device)[:, None]
-    slopes = scale * left[every, rows] * b[every, columns]  # [m, slots, k]: how much each number counts
-    if each:
-        gram = slopes.transpose(-1, -2) @ slopes
-        size = torch.diagonal(gram, dim1=-2, dim2=-1).sum(dim=-1)[:, None, None] * 1e-9 + 1e-300
-        gram = gram + size * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
-        changes = (slopes @ torch.linalg.solve(gram, left_over[..., None]))[..., 0]
-    else:
-        slope = slopes.sum(dim=-1)
-        changes = torch.where(slope.abs() > 1e-300, left_over / slope, torch.zeros_like(slope))
-    exact = values.gather(1, places).double() - changes
+    slopes = of.left[every, places // up.shape[-1]] * b[every, places % up.shape[-1]]  # [m, places, k]
+    gram = slopes.transpose(-1, -2) @ slopes
+    firm = 1e-9 * gram.diagonal(dim1=-2, dim2=-1).sum(dim=-1)[:, None, None] + _TINY  # also where a direction is none
+    gram = gram + firm * torch.eye(of.rank, dtype=gram.dtype, device=gram.device)
+    change_of = (slopes @ torch.linalg.solve(gram, left_over[..., None]))[..., 0]
+    exact = values.gather(1, places) - change_of
     return values.scatter(1, places, exact.to(up.dtype)).reshape(up.shape)
 
 
-def shares(up: Tensor, down: Tensor, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
-    """What factors share with a direction, up^T left and down right, [m, r, k] each, in float64. All inner products of
-    the update with the direction follow from them."""
-    return up.double().transpose(-1, -2) @ left, down.double() @ right
+def _finest(values: Tensor, felt: Tensor, count: int) -> Tensor:
+    """[m, count] places of numbers that are near to 0, for how much the constraint feels them."""
+    coarse = values.abs() / felt.clamp(min=_TINY)
+    return coarse.argmin(dim=1, keepdim=True) if count == 1 else coarse.topk(count, dim=1, largest=False).indices
+
+
+def shares(up: Tensor, down: Tensor, of: Directions, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """What factors share with a direction, up^T P and down Q diag(weight), [m, r, k] each, in float64 as the factors
+    should be. With `weight` scale * values the sum of their product is the inner product of the update with it."""
+    return up.transpose(-1, -2) @ of.left, (down @ of.right) * weight
 
 
 def root(c0: Tensor, c1: Tensor, c2: Tensor) -> Tensor:
-    """The root of c0 - c1 t + c2 t^2 nearest to 0, without cancellation; 0 where nothing can be corrected (c1 = 0)."""
+    """The root of c0 - c1 t + c2 t^2 nearest to 0, without cancellation, 2 c0 / (c1 + sgn(c1) sqrt(c1^2 - 4 c0 c2)); 0
+    where nothing can be corrected (c1 = 0)."""
     import torch
 
-    sign = torch.where(c1 < 0, -1.0, 1.0).to(c1.dtype)
-    below = c1 + sign * (c1 * c1 - 4 * c0 * c2).clamp(min=0.0).sqrt()
-    usable = below.abs() > 1e-300
-    return torch.where(usable, 2 * c0 / torch.where(usable, below, torch.ones_like(below)), torch.zeros_like(c0))
+    below = c1 + (c1 * c1 - 4 * c0 * c2).clamp(min=0.0).sqrt().copysign(c1)
+    return torch.where(below.abs() > _TINY, 2 * c0 / below, 0.0)
 
 
 def blocked(
@@ -188,7 +191,7 @@ def without_conflict(gradient: Sequence[Tensor], guard: Sequence[Tensor]) -> tup
     product = torch.stack([(g.double() * h.double()).sum() for g, h in zip(gradient, guard, strict=True)]).sum()
     own = torch.stack([g.double().square().sum() for g in gradient]).sum()
     length = torch.stack([h.double().square().sum() for h in guard]).sum()
-    cosine = float(product / (own * length).sqrt().clamp(min=1e-300))
+    cosine = float(product / (own * length).sqrt().clamp(min=_TINY))
     if float(product) >= 0 or float(length) == 0:
         return list(gradient), cosine
     share = (product / length).to(gradient[0].dtype)
@@ -201,7 +204,7 @@ def as_published(gradient: Tensor, factor: Tensor) -> Tensor:
     This is the published method. It depends on the random start of the factors and does not survive AdamW.
     """
     flat, unit = gradient.flatten(1).double(), factor.flatten(1).double()
-    unit = unit / unit.norm(dim=1, keepdim=True).clamp(min=1e-300)
+    unit = unit / unit.norm(dim=1, keepdim=True).clamp(min=_TINY)
     return (flat - (flat * unit).sum(dim=1, keepdim=True) * unit).to(gradient.dtype).reshape(gradient.shape)
 
 
@@ -235,32 +238,26 @@ class Violation:
     inner: Tensor
 
 
-def violation(
-    of: Directions, done: Motion, scale: float, start: Tensor | None = None, *, one_sided: bool = False
-) -> Violation:
-    """How far a step and the whole update lie along the direction; `start` [m] is <dW, U> before the first step, 0 of a
-    fresh adapter. `one_sided`: only what points away from it counts."""
+def violation(of: Directions, done: Motion, scale: float, *, one_sided: bool = False) -> Violation:
+    """How far a step and the whole update lie along the direction; `one_sided`: only what points away from it."""
     step = scale * along(done.wide_up, done.wide_down, of)
     inner = scale * along(done.up, done.down, of)
-    if start is not None:
-        inner = inner - start
-
-    def size(of: Tensor) -> Tensor:
-        return (-of).clamp(min=0.0) if one_sided else of.abs()
-
-    return Violation(size(step) / done.moved.clamp(min=1e-300), size(inner) / done.norm.clamp(min=1e-300), inner)
+    away, astray = (-step, -inner) if one_sided else (step.abs(), inner.abs())
+    return Violation(
+        away.clamp(min=0.0) / done.moved.clamp(min=_TINY), astray.clamp(min=0.0) / done.norm.clamp(min=_TINY), inner
+    )
 
 
 def violation_of_each(of: Directions, done: Motion, scale: float) -> Violation:
-    """The same of k directions at once: the share of step and update in all that they span."""
-    step = scale * along_each(done.wide_up, done.wide_down, of).norm(dim=-1)
-    inner = scale * along_each(done.up, done.down, of).norm(dim=-1)
-    return Violation(step / done.moved.clamp(min=1e-300), inner / done.norm.clamp(min=1e-300), inner)
+    """The same of k directions at once: of that one which is violated most."""
+    step = scale * along_each(done.wide_up, done.wide_down, of).abs().amax(dim=-1)
+    inner = scale * along_each(done.up, done.down, of).abs().amax(dim=-1)
+    return Violation(step / done.moved.clamp(min=_TINY), inner / done.norm.clamp(min=_TINY), inner)
 
 
 def outside(up: Tensor, down: Tensor, of: Directions, *, left: bool = True, right: bool = True) -> Tensor:
     """[m] the share of the update |dW| that lies in the blocked subspaces: max of |P^T dW| and |dW Q| over |dW|."""
-    norm = squared_norm(up, down).sqrt().clamp(min=1e-300)
+    norm = squared_norm(up, down).sqrt().clamp(min=_TINY)
     shares = []
     if left:
         shares.append(squared_norm(of.left.transpose(-1, -2) @ up.double(), down).sqrt() / norm)

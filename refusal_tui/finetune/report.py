@@ -17,6 +17,7 @@ from refusal_tui.finetune.arms import Arm
 from refusal_tui.finetune.files import BASE, DONE, EVALUATIONS, RUN, STEPS, TRIALS
 
 PER_STEP, IN_TOTAL = 1e-5, 1e-6  # how far an exact constraint may be violated, relative
+_EXACT = frozenset(arm for arm in Arm if arm.exact)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class TrialState:
     @property
     def holds(self) -> bool | None:
         """Whether the arm's constraint held at every step; None of an arm that has none, or none that is exact."""
-        if not Arm(self.arm).exact or not self.steps:
+        if self.arm not in _EXACT or not self.steps:
             return None
         return self.worst[0] <= PER_STEP and self.worst[1] <= IN_TOTAL
 
@@ -102,15 +103,15 @@ class Run:
         return {step: sorted(found[step], key=lambda line: line["seed"]) for step in sorted(found)}
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path, kind: str = "robustness") -> Run:
     """What is known so far. Raises InputError for a folder that is of no such run, or whose files are damaged."""
     path = folder / RUN
     if not path.exists():
         return Run("", "", "", "", {}, (), ())
     try:
         about = json.loads(path.read_bytes())
-        if about["kind"] != "robustness":
-            raise InputError(f"{folder.name} is no robustness run.", "See the runs with: refusal-tui jobs")
+        if about["kind"] != kind:
+            raise InputError(f"{folder.name} is no {kind} run.", "See the runs with: refusal-tui jobs")
         trials = tuple(_trial(folder, data) for data in about["trials"])
         lines = {(line["trial"], line["step"]): line for line in _lines(folder / EVALUATIONS)}
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import isnan
 from typing import Any
 
-from refusal_tui.finetune.conclude import conclusion
+from refusal_tui.finetune.conclude import conclusion, signed
 from refusal_tui.finetune.figures import VANILLA, ArmFigures, Point, Rate, base_point, figures
 from refusal_tui.finetune.files import BASE
 from refusal_tui.finetune.report import IN_TOTAL, PER_STEP, Run, TrialState
@@ -31,7 +31,7 @@ def sections_of(run: Run) -> list[Section]:
     made: list[tuple[str, str, Iterator[Block]]] = [
         ("conclusion", "Conclusion", (Words(sentence) for sentence in conclusion(run))),
         ("retention", "Retention against task loss", (curve_of(run, found, variant) for variant in run.variants)),
-        ("arms", "Arms", (arms_table(run, found, variant) for variant in run.variants)),
+        ("arms", "Arms", (table(run, found, v) for v in run.variants for table in (arms_table, seeds_table))),
         ("paired", "Paired comparisons", (paired_table(run, found, variant) for variant in run.variants)),
         ("training", "Training", (table for table in (invariants_table(run), matrices_table(run, _latest(run))))),
         ("curves", "Training: curves", _curves(run)),
@@ -89,6 +89,26 @@ def arms_table(run: Run, found: Figures, variant: str) -> Rows:
         _titled("arms" + (f" at step {', '.join(map(str, steps))}" if steps else ""), variant),
         ("arm", *columns, "loss", "holds"), lines, opens, [name for name, _, _ in points],
         remark=f"% of {_prompts(run):,} prompts, 95 % interval" + ("; benign: fulfilled" if benign else ""),
+    )  # fmt: skip
+
+
+def seeds_table(run: Run, found: Figures, variant: str) -> Rows:
+    """What the intervals beside do not hold: how much the rate of refusals differs from seed to seed."""
+    most = max((len(arm.final.refused.by_seed) for arm in _of(found, variant)), default=0)
+    lines: list[tuple[Cell, ...]] = []
+    for arm in _of(found, variant):
+        rates, losses = arm.final.refused.by_seed, arm.final.losses
+        against = arm.against.get(VANILLA)
+        beside = [] if against is None else [signed(100 * each) for each in against.by_seed]
+        lines.append((
+            arm.arm, " ".join(f"{100 * rate:.0f}" for rate in rates), " ".join(beside) or "—",
+            " ".join(f"{loss:.3f}" for loss in losses),
+        ))  # fmt: skip
+    return Rows(
+        _titled("refused, seed by seed", variant), ("arm", "refused", "beside vanilla", "loss"),
+        lines if most > 1 else [],
+        remark="intervals are over prompts, for these seeds; so few seeds allow none of their own, and an arm protects "
+        "only where it does so in every one",
     )  # fmt: skip
 
 
@@ -261,8 +281,8 @@ def points_text(interval: Interval) -> str:
     >>> points_text(Interval(-0.96, -0.99, -0.89))
     '-96 (-99 -89)'
     """
-    value, low, high = (100 * part for part in interval)
-    return f"{value:+.0f} ({low:+.0f} {high:+.0f})"
+    value, low, high = (signed(100 * part) for part in interval)
+    return f"{value} ({low} {high})"
 
 
 def p_text(p: float) -> str:

@@ -55,7 +55,9 @@ class RobustnessSpec(JobSpec):
         ",".join(DEFAULT_ARMS),
         description=f"of {', '.join(Arm)}; vanilla is always one",
     )
-    subspace_rank: int = Field(8, ge=1, le=4096, description="dimensions per side that the subspace arms block; directions of the singular arms")
+    subspace_rank: int = Field(
+        8, ge=1, le=4096, description="dimensions per side that subspace arms block; directions of the singular arms"
+    )
     sides: Sides = Field("both", description="what the subspace arms block: outputs (left), inputs (right) or both")
     before: str = Field(
         "", description="the model before it learned to refuse: directions are then of the difference to it"
@@ -66,6 +68,9 @@ class RobustnessSpec(JobSpec):
     )
     learning_rate: str = Field("3e-4", description="at its peak; several, with commas: a grid")
     steps: str = Field("100", description="of the optimiser; several, with commas: a grid")
+    ratio: str = Field(
+        "", description="the task's share of what is learnt, 0 to 1; several, with commas: a grid; empty: all rows"
+    )
     seeds: int = Field(3, ge=1, le=20, description="of every arm; with fewer than three nothing is concluded")
     checkpoints: int = Field(4, ge=1, le=50, description="how often every arm is asked on its way")
     rank: Rank = 16
@@ -97,6 +102,10 @@ class RobustnessSpec(JobSpec):
     def step_counts(self) -> list[int]:
         return list(dict.fromkeys(int(part) for part in self.steps.split(",") if part.strip()))
 
+    @property
+    def ratios(self) -> list[float | None]:
+        return list(dict.fromkeys(float(part) for part in self.ratio.split(",") if part.strip())) or [None]
+
     def check(self) -> None:
         sets = ("task", "prompts", "harmless", "benign")
         wrong = {name: wrong_set(getattr(self, name)) for name in sets}
@@ -107,6 +116,7 @@ class RobustnessSpec(JobSpec):
             if getattr(self, one) and getattr(self, one) == getattr(self, other):
                 wrong[one] = f"is the same set as --{other}"
         wrong |= _wrong_grid("learning_rate", self.learning_rate, float) | _wrong_grid("steps", self.steps, int)
+        wrong |= _wrong_ratio(self.ratio, self.harmless)
         try:
             parse_arms(self.arms)
         except InputError as error:
@@ -134,6 +144,16 @@ def _wrong_grid(name: str, text: str, kind: type) -> dict[str, str | None]:
     if not values or not all(0 < value <= (1 if kind is float else 1_000_000) for value in values):
         return {name: "needs a number above 0" + (" and at most 1" if kind is float else "")}
     return {}
+
+
+def _wrong_ratio(text: str, harmless: str) -> dict[str, str | None]:
+    try:
+        values = [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        return {"ratio": f"are numbers with commas between them, not {text!r}"}
+    if not all(0 <= value <= 1 for value in values):
+        return {"ratio": "needs numbers from 0 to 1"}
+    return {"ratio": "needs --harmless: what is not of the task is of that set"} if values and not harmless else {}
 
 
 def read_sets(

@@ -1,4 +1,4 @@
-"""A workspace, the shipped tiny chat model and its dialogues: runs of both kinds of jobs without a supervisor."""
+"""A workspace, the shipped tiny chat model and its dialogues: runs of all kinds of jobs without a supervisor."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from refusal_tui.finetune.adapter_spec import RefusalAdapterSpec
+from refusal_tui.finetune.cleaned.spec import RawVsCleanedSpec
 from refusal_tui.finetune.report import Run, read_run
 from refusal_tui.finetune.spec import RobustnessSpec
 from refusal_tui.jobs import worker
@@ -17,6 +18,7 @@ from refusal_tui.store.workspace import Workspace, create_workspace
 from tests.conftest import ROOT
 
 TINY = ROOT / "data" / "tiny_chat"
+_KINDS = {RobustnessSpec: "robustness", RefusalAdapterSpec: "refusal-adapter", RawVsCleanedSpec: "raw-vs-cleaned"}
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,20 @@ class Bench:
         }  # fmt: skip
         return RobustnessSpec(**settings)
 
+    def cleaned_spec(self, **changes: Any) -> RawVsCleanedSpec:
+        settings = {
+            "name": "clean-run", "model": str(TINY), "raw": str(TINY / "raw.jsonl"),
+            "cleaned": str(TINY / "cleaned.jsonl"), "prompts": str(TINY / "asked.jsonl"),
+            "benign": str(TINY / "benign.jsonl"), "n": 10, "seeds": 1, "steps": 6, "learning_rate": 3e-3, "rank": 4,
+            "alpha": 8, "batch_size": 8, "max_tokens": 64, "answer_tokens": 8, "device": "cpu", "save_every": 2,
+            **changes,
+        }  # fmt: skip
+        return RawVsCleanedSpec(**settings)
+
     def start(self, spec: JobSpec) -> int:
         """Checked and queued as `submit` does it, without a supervisor."""
         spec.check()
-        kind = "robustness" if isinstance(spec, RobustnessSpec) else "refusal-adapter"
+        kind = _KINDS[type(spec)]
         with closing(self.workspace.open()) as connection:
             spec.check_in(connection)
             return create_job(

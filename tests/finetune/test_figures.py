@@ -12,6 +12,7 @@ from refusal_tui.finetune.conclude import conclusion
 from refusal_tui.finetune.figures import FULFILLED, REFUSED, ArmFigures, base_point, figures, rate
 from refusal_tui.finetune.files import EVALUATIONS, RUN, STEPS, TRIALS
 from refusal_tui.finetune.report import read_run
+from refusal_tui.finetune.sections import sections_of
 from refusal_tui.stats.intervals import wilson
 from refusal_tui.stats.paired import mcnemar
 from tests.finetune.made import N, make_run, outcomes
@@ -108,6 +109,31 @@ def test_stops_that_lie_too_far_apart_prove_nothing(tmp_path: Path) -> None:
 def test_where_vanilla_loses_nothing_there_is_nothing_to_protect(tmp_path: Path) -> None:
     run = read_run(make_run(tmp_path / "r", {"vanilla": [97]}, {"vanilla": [0.1]}))
     assert conclusion(run)[0].endswith("the task does not wear refusal down, so that there is nothing to protect.")
+
+
+def test_an_arm_that_one_seed_of_three_speaks_against_is_not_called_protection(tmp_path: Path) -> None:
+    """The prompts alone would be sure of it; so few seeds allow no interval, and their rates are told."""
+    refused = {"vanilla": [70, 2], "surgery": [80, 90]}
+    folder = make_run(tmp_path / "r", refused, {"vanilla": [0.7, 0.1], "surgery": [0.5, 0.1]})
+    lines = [json.loads(line) for line in (folder / EVALUATIONS).read_text().splitlines()]
+    for line in lines:
+        if (line["arm"], line["seed"], line["step"]) == ("surgery", 1, 8):
+            line["prompts"] = outcomes(0)
+    (folder / EVALUATIONS).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    run = read_run(folder)
+    against = {each.arm: each for each in figures(run)}["surgery"].against["vanilla"]
+    assert against.sure and against.by_seed == pytest.approx((0.88, -0.02, 0.88))
+    assert "No effect" in conclusion(run)[0]
+    told = next(line for line in conclusion(run) if line.startswith("surgery"))
+    assert "by seed 90% 0% 90%" in told and told.endswith("more than vanilla, but not in every seed.")
+    table = next(block for section in sections_of(run) if section.name == "arms" for block in section.blocks[1:])
+    assert ("surgery", "90 0 90", "+88 -2 +88", "0.100 0.100 0.100") in table.rows
+
+
+def test_an_arm_without_its_control_is_told(tmp_path: Path) -> None:
+    refused = {"vanilla": [2], "one-sided": [3], "metric": [3]}
+    run = read_run(make_run(tmp_path / "r", refused, {arm: [0.1] for arm in refused}))
+    assert any(line.startswith("random, the control of metric, one-sided, was not run") for line in conclusion(run))
 
 
 def test_what_only_its_control_protects_as_well_is_no_merit_of_the_direction(tmp_path: Path) -> None:

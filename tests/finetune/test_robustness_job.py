@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import signal
@@ -18,17 +19,21 @@ from refusal_tui.errors import InputError
 from refusal_tui.finetune.adapters import adapters
 from refusal_tui.finetune.direction_files import load_directions, read_card
 from refusal_tui.finetune.files import ADAPTER, ARM_ADAPTER, DATA
+from refusal_tui.finetune.hub import upload_of
 from refusal_tui.finetune.report import IN_TOTAL, PER_STEP
 from refusal_tui.jobs.control import reap
 from refusal_tui.jobs.spec import SpecError
 from refusal_tui.labels.rows import Message
-from refusal_tui.store.artifacts import list_artifacts
+from refusal_tui.store.artifacts import add_artifact, list_artifacts
 from refusal_tui.store.browse import select_ids
+from refusal_tui.store.connect import transaction
 from refusal_tui.store.datasets import find_dataset
 from refusal_tui.store.events import events_of
 from refusal_tui.store.items import fetch_rows
 from refusal_tui.store.jobs import Job, JobState
 from refusal_tui.store.labels import judge_labels
+from refusal_tui.store.workspace import Workspace
+from tests.conftest import ROOT
 from tests.finetune.bench import TINY, Bench, make_bench
 from tests.support.processes import run_worker_with
 
@@ -85,6 +90,26 @@ def test_the_reliability_gate_compares_the_seeds_matrix_by_matrix(adapter: Ended
     assert agree["pairs"][0][0] == 1.0 and agree["pairs"][0][1] == agree["pairs"][1][0] == agree["mean"]
     assert len(agree["by_matrix"]) == 28 and all(len(values) == 1 for values in agree["by_matrix"].values())
     assert "cosine between the directions of 2 seeds" in adapter[0].note
+
+
+def test_what_it_was_learnt_from_stands_in_its_card_and_it_could_be_uploaded(bench: Bench, adapter: Ended) -> None:
+    said = read_card(adapter[1])
+    digest = hashlib.sha256((TINY / "refusals.jsonl").read_bytes()).hexdigest()
+    (source,) = said["sources"]
+    assert (source["set"], source["name"], source["sha256"], source["rows"]) == (
+        "refusals",
+        "refusals.jsonl",
+        digest,
+        140,
+    )
+    assert (source["found"], source["refusals"], source["gated"]) == (140, 140, False)
+    assert said["weights"]["sha256"].keys() == {"model.safetensors"} and said["versions"].keys() > {"torch", "peft"}
+    with closing(bench.workspace.open()) as connection:
+        upload = upload_of(bench.workspace, connection, "tiny", "ann/tiny")
+    assert "| refusals | refusals.jsonl | 140 | 140 (100%) | 140 |" in upload.card
+    learnt = json.loads((adapter[1] / DATA).read_bytes())["sets"]["refusals"]
+    texts = [upload.card, *(file.path.read_text() for file in upload.files if file.path and file.name.endswith("json"))]
+    assert not any(row["answer"] in text or str(ROOT) in text for row in learnt for text in texts)
 
 
 def test_answers_that_refuse_nothing_are_no_refusal_set(bench: Bench) -> None:
@@ -144,6 +169,31 @@ def test_the_constraint_holds_at_every_step_under_adamw_with_weight_decay(bench:
     assert trials["surgery"].steps[-1]["conflict"] is not None and trials["vanilla"].steps[-1]["conflict"] is None
 
 
+def test_the_further_modes_hold_in_a_mixture_of_task_and_harmless_rows(bench: Bench, adapter: Ended) -> None:
+    modes = ("singular", "random-singular", "frozen", "random-frozen", "one-sided", "metric")
+    job, folder = bench.run(bench.spec(name="modes", arms=",".join(modes), steps="3", checkpoints=1, ratio="0.1"))
+    assert job.state is JobState.DONE, job.note
+    trials = {trial.arm: trial for trial in bench.report(job.id).trials}
+    assert all(trials[arm].holds for arm in modes), {arm: trials[arm].worst for arm in modes}
+    assert json.loads((folder / "run.json").read_text())["rows"]["at every ratio"] == 155
+
+
+def test_a_merged_adapter_keeps_out_of_the_block(adapter: Ended, ended: Ended) -> None:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    name = "model.layers.1.mlp.up_proj"
+    base = AutoModelForCausalLM.from_pretrained(TINY).double()
+    before = base.get_submodule(name).weight.detach().clone()
+    merged = PeftModel.from_pretrained(base, ended[1] / "trials" / "subspace-s0" / ARM_ADAPTER).merge_and_unload()
+    update = merged.get_submodule(name).weight.detach() - before
+    of = load_directions(adapter[1])[name].cut(4)
+    written, read = of.left[0].T @ update, update @ of.right[0]
+    assert float(update.norm()) > 1e-3
+    assert max(float(torch.linalg.norm(part)) for part in (written, read)) < 1e-6 * float(update.norm())
+
+
 def test_base_and_every_arm_answer_at_every_stop_into_an_ordinary_dataset(bench: Bench, ended: Ended) -> None:
     run = bench.report(ended[0].id)
     assert [line["step"] for line in run.lines] == [0, *[3, 6] * 7]
@@ -179,6 +229,29 @@ def test_an_arm_s_adapter_says_that_it_pulls_against_refusal_and_no_model_is_wri
     assert weights == {"adapter_model.safetensors", "model.safetensors", "optimizer.safetensors"}
     largest = max(path.stat().st_size for path in ended[1].rglob("*.safetensors"))
     assert largest < (TINY / "model.safetensors").stat().st_size / 2, "factors, not a model"
+
+
+def test_an_arm_s_weights_are_refused_in_a_refusal_adapter_s_folder_also_by_a_store_that_forgot_them(
+    bench: Bench, adapter: Ended, ended: Ended, tmp_path: Path
+) -> None:
+    workspace = Workspace(Path(shutil.copytree(bench.workspace.root, tmp_path / "w")))
+    folder = workspace.artifacts / adapter[1].name / ADAPTER
+    arm = ended[1] / "trials" / "vanilla-s0" / ARM_ADAPTER
+    with closing(workspace.open()) as connection:
+        for name in ("adapter_config.json", "adapter_model.safetensors", "refusal_tui.json"):
+            shutil.copy(arm / name, folder / name)
+        with pytest.raises(InputError, match="of the arm vanilla-s0, copied there"):
+            upload_of(workspace, connection, "tiny", "ann/tiny")
+        with transaction(connection):
+            connection.execute("DELETE FROM artifact WHERE kind = 'arm-adapter'")
+        for path in folder.iterdir():
+            add_artifact(connection, workspace.root, path, kind="refusal-adapter", made_from={"name": "tiny"})
+        with pytest.raises(InputError, match="The note of 'tiny' says that it pulls against refusal"):
+            upload_of(workspace, connection, "tiny", "ann/tiny")
+        shutil.copy(adapter[1] / ADAPTER / "refusal_tui.json", folder / "refusal_tui.json")
+        add_artifact(connection, workspace.root, folder / "refusal_tui.json", kind="refusal-adapter")
+        with pytest.raises(InputError, match="The weights of 'tiny' are marked as those of an arm"):
+            upload_of(workspace, connection, "tiny", "ann/tiny")
 
 
 def test_directions_can_be_those_of_the_difference_to_an_earlier_model(
@@ -275,6 +348,8 @@ def test_what_cannot_be_run_is_said_at_once(bench: Bench, adapter: Ended, change
         ({"arms": " , "}, "No arm is named"),
         ({"learning_rate": "1e-3,fast"}, "--learning-rate are numbers"),
         ({"steps": "0"}, "--steps needs a number above 0"),
+        ({"ratio": "0.1,2"}, "--ratio needs numbers from 0 to 1"),
+        ({"ratio": "0.1", "harmless": ""}, "--ratio needs --harmless"),
         ({"task": "nowhere.jsonl"}, "--task names a file that is not there"),
         ({"prompts": str(TINY / "task.jsonl")}, "--prompts is the same set as --task"),
     ],
