@@ -38,9 +38,11 @@ def _of_variant(arms: dict[str, ArmFigures]) -> list[str]:
     if lost is None or not (lost.sure and lost.interval.value < 0):
         return [f"{start}: the task does not wear refusal down, so that there is nothing to protect."]
     tested = [each for name, each in arms.items() if name not in _CONTROLS and name != VANILLA]
-    kept = [each.arm for each in tested if _protects(each)]
+    kept = [f"{each.arm} (task loss {each.final.task_loss:.3f})" for each in tested if _protects(each)]
     headline = f"{start}, {points(lost.interval)} against base. " + (
-        f"Refusal is protected by: {', '.join(kept)}." if kept else _null(tested)
+        f"Refusal is protected by: {', '.join(kept)}; vanilla's task loss is {vanilla.final.task_loss:.3f}."
+        if kept
+        else _null(tested)
     )
     return [headline, *(_sentence(each) for each in tested), *_controls(arms)]
 

@@ -74,7 +74,7 @@ def test_the_conclusion_names_what_holds_its_price_and_the_controls(folder: Path
     said = conclusion(read_run(folder))
     assert said[0] == (
         "Vanilla fine-tuning leaves 2% (1% to 7%) of the prompts refused, -96 points (-99 to -89) against base. "
-        "Refusal is protected by: subspace."
+        "Refusal is protected by: subspace (task loss 0.500); vanilla's task loss is 0.100."
     )
     text = "\n".join(said)
     assert "orthogonal: 3% (1% to 9%) refused, task loss +0.000 against vanilla: no difference to vanilla" in text

@@ -58,7 +58,7 @@ def test_the_random_direction_equals_vanilla_within_the_interval(arms: dict[str,
 def test_what_holds_holds_at_its_price(arms: dict[str, ArmFigures], run: Run) -> None:
     surgery = arms["surgery"]
     assert surgery.final.refused.interval.value > 0.95 and (surgery.price or 0.0) > 0.2 and surgery.shifted
-    assert conclusion(run)[0].endswith("Refusal is protected by: surgery.")
+    assert conclusion(run)[0].partition("protected by: ")[2].startswith("surgery (task loss ")
 
 
 @pytest.mark.nightly
