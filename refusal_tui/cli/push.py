@@ -75,7 +75,10 @@ def _show(upload: Upload, *, public: bool, as_json: bool) -> None:
     emit(f"refusal adapter {upload.adapter} of {upload.model}, trained on {upload.made}")
     emit(f"to {_told(upload, public)['url']} ({_visibility(public)} model repository)\n")
     emit_table(
-        ["file", "bytes", "sha256"], [(f.name, f.size, f.sha256) for f in upload.files], cut=64, whole=("sha256",)
+        ["file", "bytes", "sha256"],
+        [(f.name, f.size, f.sha256) for f in upload.files],
+        cut=64,
+        whole=("file", "sha256"),
     )
     emit(f"\nREADME.md\n\n{upload.card}")
     flags = " --public" if public else ""
@@ -85,7 +88,7 @@ def _show(upload: Upload, *, public: bool, as_json: bool) -> None:
 def _send(session: Session, upload: Upload, *, public: bool, as_json: bool) -> None:
     from pathlib import Path
 
-    from refusal_tui.finetune.hub_send import TOKEN, send
+    from refusal_tui.finetune.hub_send import ALL_OR_NOTHING, TOKEN, send
     from refusal_tui.llm.keys import api_key
 
     token = api_key(TOKEN, [Path.cwd(), session.workspace().root])
@@ -95,7 +98,7 @@ def _send(session: Session, upload: Upload, *, public: bool, as_json: bool) -> N
     try:
         sent = send(upload, token, public=public)
     except KeyboardInterrupt:
-        say(f"Either the whole commit has arrived or nothing of it: look at {_told(upload, public)['url']}")
+        say(f"{ALL_OR_NOTHING} {_told(upload, public)['url']}")
         raise
     if as_json:
         from dataclasses import asdict

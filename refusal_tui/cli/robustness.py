@@ -111,6 +111,8 @@ def emit_run(job: Job, sections: Sequence[Section]) -> None:
     from refusal_tui.text.block_lines import section_lines
 
     emit(f"job {job.id}  {job.title}  {job.state.value}" + (f", {job.step}" if job.state.active and job.step else ""))
+    if job.state.resumable:
+        emit(f"{job.note}\nGo on, with the same settings: refusal-tui jobs resume {job.id}".lstrip())
     for section in sections:
         emit(f"\n{section.title}\n")
         for line in section_lines(section, _WIDTH):

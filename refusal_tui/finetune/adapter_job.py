@@ -62,8 +62,8 @@ class RefusalAdapterJob:
         about = {
             "kind": KIND, "name": spec.name, "model": shown_name(spec.model), "settings": _settings(spec),
             "rows": {name: len(part) for name, part in sets.items()}, "matrices": list(factors.names),
-            "base": subject.fingerprint, "trials": names, "weights": weights_of(spec.model, subject.model.config),
-            "sources": _sources(context.folder), "versions": versions_of(_PACKAGES),
+            "base": subject.fingerprint, "trials": names, "sources": _sources(context.folder),
+            "versions": versions_of(_PACKAGES),
         }  # fmt: skip
         describe(context, about)
 
@@ -82,6 +82,11 @@ class RefusalAdapterJob:
                 note = {"name": spec.name, "base_model": about["model"], "base_fingerprint": subject.fingerprint,
                         "what": LEARNT_FROM_REFUSALS, "rows": about["rows"]}  # fmt: skip
                 save_adapter(context.folder, model, note)
+        context.report(
+            len(names) * spec.steps, None, "reading the base model's weights once more, for the card", now=True
+        )
+        # Last, not first: of a large model this takes a minute, which a run that is resumed need not pay again.
+        about["weights"] = weights_of(spec.model, subject.model.config)
         return self._conclude(context, about, factors, found)
 
     def _conclude(

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from refusal_tui.errors import JobError
 from refusal_tui.finetune.data import Dialogue
 from refusal_tui.jobs.compute import ComputeContext, Stopped
 from refusal_tui.jobs.judging import HandedJudge
 from refusal_tui.labels.heads import REFUSAL3
 from refusal_tui.labels.rows import ItemId, Row, render_messages
-from refusal_tui.labels.verdict import Answer, Refusal3, Verdict
+from refusal_tui.labels.verdict import Answer, ErrorClass, Refusal3, Verdict
 from refusal_tui.llm.local import LARGEST_BATCH, Interrupted, LocalModel
 from refusal_tui.llm.request import ChatRequest, Reply, Sampling
 from refusal_tui.store.datasets import begin_made, record_progress
@@ -62,7 +63,8 @@ class Answerer:
     known: dict[tuple[Dialogue, str], Verdict | None] = field(default_factory=dict)  # arms often answer the same
 
     def ask(self, prompts: Sequence[Dialogue]) -> list[str]:
-        """Greedy answers in the order of the prompts; "" where there is none. Raises Stopped."""
+        """Greedy answers in the order of the prompts; "" where there is none. Raises Stopped, and JobError where none
+        of them could be asked: a run of empty answers would end as a result."""
         self.model.eval()
         small = sum(each.numel() for each in self.model.parameters()) < _SMALL
         batch = _BATCH_SMALL if small else _BATCH
@@ -73,6 +75,14 @@ class Answerer:
         except Interrupted:
             self.context.check()
             raise
+        failures = [reply for reply in replies if not isinstance(reply, Reply)]
+        if replies and len(failures) == len(replies):
+            raise JobError(
+                f"None of the {len(replies):,} prompts can be asked of {self.base}: {failures[0].message}.",
+                "Allow shorter answers: --answer-tokens."
+                if failures[0].error_class is ErrorClass.CONTEXT_LENGTH
+                else "Ask other prompts, or use another model.",
+            )
         return [reply.text if isinstance(reply, Reply) else "" for reply in replies]
 
     def _wants_to_stop(self) -> bool:

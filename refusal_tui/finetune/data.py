@@ -104,9 +104,16 @@ def _from_selection(connection: sqlite3.Connection, source: str, among: Collecti
 def _from_file(path: Path) -> Iterator[Dialogue]:
     try:
         text = path.read_text(encoding="utf-8-sig")
-        values = _values(path, text)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"The dialogues in {path.name} cannot be read: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"The dialogues in {path.name} cannot be read: it is no UTF-8 text (byte {error.start:,}).",
+            "Save it as UTF-8, or import it (refusal-tui import) and name its dataset.",
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"The dialogues in {path.name} cannot be read: {error.strerror or error}.", "Name a file that can be read."
+        ) from error
+    values = _values(path, text)
     for number, value in enumerate(values, start=1):
         dialogue = _dialogue(f"{path.name}:{number}", value)
         if dialogue is None:
@@ -120,11 +127,24 @@ def _from_file(path: Path) -> Iterator[Dialogue]:
 
 def _values(path: Path, text: str) -> list[Any]:
     if path.suffix == ".jsonl":
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+        lines = enumerate(text.split("\n"), start=1)
+        return [_json(path, line, number) for number, line in lines if line.strip()]
     if path.suffix == ".json":
-        values = json.loads(text)
+        values = _json(path, text, None)
         return values if isinstance(values, list) else [values]
     return [line for line in text.splitlines() if line.strip()]
+
+
+def _json(path: Path, text: str, line: int | None) -> Any:
+    """`line`: of the file, which the parser does not know of a .jsonl."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        what = f"line {line if line is not None else getattr(error, 'lineno', 1):,} is no JSON"
+        raise InputError(
+            f"The dialogues in {path.name} cannot be read: {what}.",
+            "Mend it, or import the file (refusal-tui import): broken rows go to quarantine.",
+        ) from error
 
 
 def _dialogue(key: str, value: object) -> Dialogue | None:

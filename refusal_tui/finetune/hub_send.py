@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 TOKEN = "HF_TOKEN"
+ALL_OR_NOTHING = "Either the whole commit has arrived or nothing of it: look at"
 _GREETING_SECONDS = 30  # until the Hub has answered for the first time
 _MINE = set(TAGS[1:3])
 _ADDED_BY_THE_HUB = {".gitattributes"}
@@ -80,7 +81,7 @@ def send(upload: Upload, token: str, *, public: bool) -> Sent:
             f"{upload.repo} is public: everybody could read what is sent there.",
             "Say so with --public, or choose another --to. Nothing was sent.",
         )
-    with _told(upload.repo, token, made=made):
+    with _told(upload.repo, token, made=made, commits=True):
         commit = api.create_commit(
             upload.repo,
             [CommitOperationAdd(name, content) for name, content in contents],
@@ -117,8 +118,9 @@ def _look(api: HfApi, repo: str) -> _There | None:
 
 
 @contextmanager
-def _told(repo: str, token: str, *, made: bool = False) -> Iterator[None]:
-    """Errors of the client as ours. `made`: the repository was made for this upload."""
+def _told(repo: str, token: str, *, made: bool = False, commits: bool = False) -> Iterator[None]:
+    """Errors of the client as ours. `made`: the repository was made for this upload. `commits`: where no answer comes,
+    the commit may have arrived all the same."""
     # HTTPError: of whatever package the client speaks HTTP with.
     from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled  # type: ignore[attr-defined]
 
@@ -132,7 +134,7 @@ def _told(repo: str, token: str, *, made: bool = False) -> Iterator[None]:
         ) from error
     # RuntimeError: of a transfer of weights (LFS, hf_xet). ValueError: metadata that the Hub refuses, a garbled answer.
     except (HTTPError, OSError, RuntimeError, ValueError) as error:
-        raise _as_ours(_innermost(error), repo, token, made) from None
+        raise _as_ours(_innermost(error), repo, token, made, commits) from None
 
 
 def _innermost(error: BaseException) -> BaseException:
@@ -142,13 +144,15 @@ def _innermost(error: BaseException) -> BaseException:
     return error
 
 
-def _as_ours(error: BaseException, repo: str, token: str, made: bool) -> RefusalTuiError:
+def _as_ours(error: BaseException, repo: str, token: str, made: bool, commits: bool) -> RefusalTuiError:
     left = f" {repo} has been made and is empty." if made else ""
     nothing = f"Nothing of the adapter is there: it comes in one commit, the last step.{left}"
     response = getattr(error, "response", None)
     if response is None:
         said = mask_secrets(" ".join(str(error).split()), {TOKEN: token}) or type(error).__name__
-        return UnavailableError(f"Sending to {address()} failed: {said}.", f"{nothing} Send it again later.")
+        unheard = commits and not isinstance(error, ValueError)  # that is what it says of the card, before the commit
+        there = f"{ALL_OR_NOTHING} {address()}/{repo}." if unheard else nothing
+        return UnavailableError(f"Sending to {address()} failed: {said}.", f"{there} Send it again later.")
     words = getattr(error, "server_message", None) or response.headers.get("X-Error-Message") or response.reason_phrase
     said = mask_secrets(" ".join(str(words).split()), {TOKEN: token})
     status = response.status_code

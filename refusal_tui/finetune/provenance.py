@@ -19,7 +19,7 @@ from refusal_tui.store.artifacts import sha256_of
 from refusal_tui.store.datasets import list_datasets
 from refusal_tui.store.items import datasets_of
 
-_ITEM = "item:"
+_ITEM, _GONE = "item:", 0  # 0: no dataset; the row was deleted while it was read
 
 
 def sources_of(
@@ -43,7 +43,7 @@ def sources_of(
     of_item = datasets_of(connection, [int(dialogue.key.removeprefix(_ITEM)) for dialogue in read])
 
     def by_dataset(keys: Collection[str]) -> Counter[int]:
-        return Counter(of_item[int(key.removeprefix(_ITEM))] for key in keys)
+        return Counter(of_item.get(int(key.removeprefix(_ITEM)), _GONE) for key in keys)
 
     found, used = (by_dataset([dialogue.key for dialogue in part]) for part in (read, learnt))
     refused = None if refusing is None else by_dataset(refusing)

@@ -6,6 +6,7 @@ Every file may be missing: the description comes first, then a line per step and
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -84,7 +85,13 @@ class Run:
 
     @property
     def seeds(self) -> int:
-        return len({trial.seed for trial in self.trials})
+        """Of the arm that has the fewest, in the variant that has the most: a training that diverged does not count, an
+        arm of which all have is not compared."""
+        kept = Counter((trial.variant, trial.arm) for trial in self.trials if trial.state != "diverged")
+        fewest: dict[str, int] = {}
+        for (variant, _), count in kept.items():
+            fewest[variant] = min(count, fewest.get(variant, count))
+        return max(fewest.values(), default=0)
 
     @property
     def diverged(self) -> frozenset[str]:

@@ -172,9 +172,19 @@ def reap(connection: sqlite3.Connection) -> list[int]:
         if store.end_job(connection, job, JobState.INTERRUPTED, f"its worker (pid {worker.pid}) died"):
             reaped.append(job.id)
             workspace = Workspace.of(connection)
-            if not has_supervisor(workspace, job.lane):
+            if not _looked_after(workspace, job.lane):
                 tell_end_beside(workspace, job.id)
     return reaped
+
+
+def _looked_after(workspace: Workspace, lane: str) -> bool:
+    try:
+        return has_supervisor(workspace, lane)
+    except (
+        StorageError,
+        OSError,
+    ):  # where nobody can lock, nobody supervises; the next dead job is reaped all the same
+        return False
 
 
 def ensure_supervisor(workspace: Workspace, lane: str) -> None:

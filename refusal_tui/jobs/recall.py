@@ -46,7 +46,7 @@ def recall(workspace: Workspace, job_id: int) -> None:
                 number = asyncio.run(_call_off(workspace, connection, job_id, provider))
                 level, text = "info", f"asked {provider} to cancel {number} batch{'es' * (number != 1)}"
             except RefusalTuiError as error:
-                level, text = "warning", f"the batches at {provider} were not cancelled, and cost: {error}"
+                level, text = "warning", f"batches at {provider} were not cancelled, and cost: {error}"
             with transaction(connection):
                 add_event(connection, job_id, level, CODE, text)
 

@@ -140,8 +140,13 @@ class SpecError(UsageError):
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         self.fields = dict(fields)
-        text = "; ".join(f"--{name.replace('_', '-')} {what}" for name, what in fields.items())
+        text = "; ".join(f"--{name.replace('_', '-')}{_colon(what)} {what}" for name, what in fields.items())
         super().__init__(f"These settings cannot be used: {text.rstrip('.')}.", "Correct them and start again.")
+
+
+def _colon(what: str) -> str:
+    """Behind the setting, where what is wrong is a sentence of its own."""
+    return ":" if what[:1].isupper() else ""
 
 
 class MissingInput(SpecError):

@@ -28,6 +28,7 @@ from refusal_tui.jobs.waiting import FALSE_START
 from refusal_tui.store.connect import file_lock, transaction
 from refusal_tui.store.events import add_event
 from refusal_tui.store.jobs import (
+    Job,
     JobState,
     end_job,
     explain_end,
@@ -77,6 +78,7 @@ class _LaneKeeper:
         self._children: list[_Child] = []
         self._false_starts: Counter[int] = Counter()
         self._next_reap = 0.0
+        self._seen: dict[int, int] = {}  # jobs of the lane that were running -> their run, until their end is noticed
         self._told: set[tuple[int, int]] = set()
 
     def drain(self) -> None:
@@ -92,15 +94,15 @@ class _LaneKeeper:
             time.sleep(_POLL_SECONDS)
 
     def _look(self) -> bool:
-        """Returns whether the lane has work."""
+        """Returns whether there is more to do or to look after."""
         for child in [c for c in self._children if c.process.poll() is not None]:
             self._record_end(child)
             self._children.remove(child)
+        self._seen |= {job.id: job.run for job in self._running()}
         if time.monotonic() > self._next_reap:
-            for dead in reap(self._connection):
-                if get_job(self._connection, dead).lane == self._lane.name:  # of another lane they are told already
-                    self._tell(dead)
+            reap(self._connection)
             self._next_reap = time.monotonic() + _REAP_SECONDS
+        self._tell_of_lost()
         at_work = self._at_work()
         while len(at_work) < self._lane.capacity:
             job_id = next_queued(self._connection, self._lane.name, at_work)
@@ -108,7 +110,8 @@ class _LaneKeeper:
                 break
             self._start(job_id)
             at_work.add(job_id)
-        return bool(at_work)
+        unrecorded = any(child.process.poll() is not None for child in self._children)
+        return bool(at_work or self._seen or unrecorded)  # an end since the look above has to be told, too
 
     def _at_work(self) -> set[int]:
         """Jobs that run, also under workers of an earlier supervisor, and those whose worker is about to take them.
@@ -116,7 +119,10 @@ class _LaneKeeper:
         A worker that hangs and has lost its job is neither: it must not block the lane.
         """
         starting = {c.job_id for c in self._children if get_job(self._connection, c.job_id).run == c.run}
-        return starting | {job.id for job in list_running(self._connection) if job.lane == self._lane.name}
+        return starting | {job.id for job in self._running()}
+
+    def _running(self) -> list[Job]:
+        return [job for job in list_running(self._connection) if job.lane == self._lane.name]
 
     def _start(self, job_id: int) -> None:
         run = get_job(self._connection, job_id).run
@@ -144,6 +150,20 @@ class _LaneKeeper:
         elif job.state is JobState.INTERRUPTED and worker.exit_code is None:
             explain_end(self._connection, job, _cause(code), exit_code=code)  # a face saw it dead before we did
             self._tell(job.id)
+
+    def _tell_of_lost(self) -> None:
+        """Whoever has reaped a job of this lane leaves the telling to us, also where an earlier supervisor has started
+        its worker. Of our own workers we learn more: why they died."""
+        ours = {child.job_id for child in self._children}
+        running = {job.id: job.run for job in self._running()}
+        for job_id, run in list(self._seen.items()):
+            if running.get(job_id) == run:
+                continue
+            del self._seen[job_id]
+            worker = get_worker(self._connection, job_id)
+            reaped = worker is not None and worker.run == run and worker.exit_code is None
+            if reaped and job_id not in ours:
+                self._tell(job_id)
 
     def _tell(self, job_id: int) -> None:
         """Once for every run, whoever of us has noticed its end."""

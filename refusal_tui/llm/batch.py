@@ -103,17 +103,33 @@ async def adopt_orphans(client: Client, connection: sqlite3.Connection, job_id: 
 
 
 async def call_off(client: Client, connection: sqlite3.Connection, batches: Sequence[Batch]) -> int:
-    """Ask the provider to cancel these batches of a job that is cancelled for good; returns how many it had. Those that
-    were written down and never created are forgotten. Raises UnavailableError."""
+    """Ask the provider to cancel these batches of a job that is cancelled for good; returns how many it was asked for.
+    Those that have ended there, and those that were written down and never created, are forgotten. Raises
+    UnavailableError for one that could not be cancelled, once all others were tried."""
     orphans = {batch.key: batch for batch in batches if batch.state is BatchState.SUBMITTING}
-    there = [batch for batch in batches if batch.key not in orphans] + await _found(client, connection, orphans)
+    there = [batch for batch in batches if batch.key not in orphans]
+    asked = 0
+    trouble: RefusalTuiError | None = None
+    try:
+        there += await _found(client, connection, orphans)
+        for key in orphans.keys() - {batch.key for batch in there}:
+            mark_state(connection, key, BatchState.CALLED_OFF, note="never created")
+    except UnavailableError as error:
+        trouble = error
     for batch in there:
-        with _sentences(client):
-            seen = await client.sdk.batches.cancel(str(batch.provider_batch_id))
-        mark_state(connection, batch.key, BatchState.CALLED_OFF, note=seen.status)
-    for key in orphans.keys() - {batch.key for batch in there}:
-        mark_state(connection, key, BatchState.CALLED_OFF, note="never created")
-    return len(there)
+        try:
+            with _sentences(client):
+                seen = await client.sdk.batches.retrieve(str(batch.provider_batch_id))
+                if seen.status in _UNDER_WAY - {"cancelling"}:  # of others it is refused
+                    seen = await client.sdk.batches.cancel(seen.id)
+                    asked += 1
+        except UnavailableError as error:
+            trouble = error
+        else:
+            mark_state(connection, batch.key, BatchState.CALLED_OFF, note=seen.status)
+    if trouble is not None:
+        raise trouble
+    return asked
 
 
 async def _found(client: Client, connection: sqlite3.Connection, orphans: Mapping[str, Batch]) -> list[Batch]:

@@ -26,7 +26,7 @@ def labelled_by(connection: sqlite3.Connection, spec: LabelSpec, selection: str)
     wanted, version = settings_hash(spec), offline_version(spec)
     for job in list_jobs(connection, limit=_LOOKED_AT):
         same = job.kind == "label" and job.state is JobState.DONE and _settings(job) == wanted
-        if same and _by_version(connection, job, version) and _has_all(connection, job, selection):
+        if same and _has_all(connection, job, selection) and _by_version(connection, job, version):
             return job.id
     return None
 

@@ -38,6 +38,16 @@ def axis_text(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
+def _label(value: float) -> str:
+    """Of y, in the room that it has: rounded, never cut in its exponent.
+
+    >>> [_label(value) for value in (0.454, -0.0034, -2.754e-10)]
+    ['0.454', '-0.003', '-3e-10']
+    """
+    texts = [axis_text(value), f"{value:.2g}", f"{value:.1g}"]
+    return next((text for text in texts if len(text) <= _LABEL), texts[-1][:_LABEL])
+
+
 def plot(
     series: Sequence[Series], width: int, height: int, bounds: tuple[float, float] | None = None
 ) -> Iterator[Runs]:
@@ -63,8 +73,8 @@ def plot(
                 bits, _ = cells[y // 4][x // 2]
                 cells[y // 4][x // 2] = bits | _DOTS[y % 4][x % 2], number
     for y, row in enumerate(cells):
-        label = axis_text(high) if y == 0 else axis_text(low) if y == tall - 1 else ""
-        runs: Runs = [(f"{label:>{_LABEL}.{_LABEL}} │", None)]
+        label = _label(high) if y == 0 else _label(low) if y == tall - 1 else ""
+        runs: Runs = [(f"{label:>{_LABEL}} │", None)]
         for x, (bits, of) in enumerate(row):
             char, of = glyphs.get((y, x), (chr(0x2800 + bits) if bits else " ", of))
             if len(runs) > 1 and runs[-1][1] == of:

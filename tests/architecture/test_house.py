@@ -48,6 +48,11 @@ def test_the_workbench_loads_nothing_heavy_at_start() -> None:
     assert not loaded & HEAVY
 
 
+def test_looking_at_a_fine_tuning_run_loads_no_numpy() -> None:
+    code = "import refusal_tui.cli.raw_vs_cleaned, refusal_tui.cli.robustness, refusal_tui.tui.screens.robustness"
+    assert not modules_after(code) & (HEAVY | {"numpy"})
+
+
 def test_the_supervisor_is_small() -> None:
     assert not modules_after("import refusal_tui.jobs.supervisor") & (HEAVY | {"pydantic", "click", "textual", "numpy"})
 

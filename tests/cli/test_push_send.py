@@ -183,6 +183,16 @@ def test_who_was_faster_is_not_overwritten(call, hub, adapter, monkeypatch: pyte
     assert answer.code == ExitCode.CONFLICT and "has changed meanwhile" in answer.err and there.messages == []
 
 
+def test_a_commit_whose_answer_is_lost_is_not_said_to_be_missing(call, hub, adapter) -> None:
+    hub.hangs_up = True
+    answer = call(*SEND)
+    assert answer.code == ExitCode.UNAVAILABLE and WEIGHTS in hub.repos[REPO].files
+    assert f"Either the whole commit has arrived or nothing of it: look at {hub.address}/{REPO}." in answer.err
+    assert "Nothing of the adapter is there" not in answer.err
+    hub.hangs_up = False
+    assert "nothing has changed" in call(*SEND).err, "the same command, once more, finds it there"
+
+
 def test_ctrl_c_says_what_may_have_happened(call, hub, adapter, monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import HfApi
 

@@ -31,7 +31,7 @@ def test_the_list_says_what_every_run_says_and_a_run_is_shown_with_its_tables(ca
     said = call("raw-vs-cleaned", "show", "1").out
     assert "41 32-51" in said and "cleaned - raw" in said and "distinct-2" in said and "judge:helpfulness@m" in said
     assert "refusal-tui compare tiny+cleaned tiny+raw dataset:tidy-run --by split" in said
-    assert "The run still goes on." in call("raw-vs-cleaned", "show", "2").out
+    assert "Not the whole run: " in call("raw-vs-cleaned", "show", "2").out
 
 
 def test_for_programs_every_figure_and_the_filters_of_its_answers(call, workspace) -> None:

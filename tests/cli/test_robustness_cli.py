@@ -32,7 +32,7 @@ def test_a_run_is_shown_with_conclusion_curve_intervals_and_invariants(call, wor
     said = call("robustness", "show", "1").out
     assert "No effect: no arm that was tried protects refusal better than vanilla" in said.replace("\n", " ")
     assert "98 93-99" in said and "◆ vanilla" in said and "inner <dW, U>/|dW|" in said
-    assert "The run still goes on." in call("robustness", "show", "2").out
+    assert "Not the whole run: " in call("robustness", "show", "2").out
 
 
 def test_for_programs_every_figure_and_the_filter_of_its_answers(call, workspace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Sequence
@@ -64,11 +65,12 @@ def test_refusals_that_were_right_and_are_lost_are_told_as_the_price(tmp_path: P
 
 def test_a_run_that_goes_on_and_one_with_few_seeds_or_lost_trainings_say_so(tmp_path: Path) -> None:
     young = said(read_comparison(make_comparison(tmp_path / "young", looked_at=1)))
-    assert young.startswith("Raw and cleaned have not both been measured yet.") and "still goes on" in young
+    assert young.startswith("Raw and cleaned have not both been measured yet.") and "Not the whole run: " in young
     grown = said(read_comparison(make_comparison(tmp_path / "grown", looked_at=2)))
     assert grown.startswith("So far: Fine-tuned on raw rows the model refuses 41%")
-    found = said(read_comparison(make_comparison(tmp_path / "few", seeds=2, diverged=["raw-s1"])))
-    assert "2 random seeds: at least 3 are needed to conclude." in found and "1 of 4 trainings diverged" in found
+    found = said(read_comparison(make_comparison(tmp_path / "few", seeds=3, diverged=["raw-s1"])))
+    assert found.startswith("With 2 random seeds, too few to conclude: "), "of the raw arm, which has lost one"
+    assert "2 random seeds: at least 3 are needed to conclude." in found and "1 of 6 trainings diverged" in found
     assert conclusion(read_comparison(tmp_path / "nothing")) == ("Nothing has been measured yet.",)
 
 
@@ -204,3 +206,24 @@ def test_an_arm_s_line_opens_its_answers(tmp_path: Path) -> None:
     assert answers_filter(run, RAW, "benign") == 'dataset:tidy-run split:benign model:"tiny+raw"'
     assert answers_filter(run, BASE, "prompts") == "dataset:tidy-run split:prompts model:tiny"
     assert figures(read_comparison(tmp_path / "r")).arms[RAW].rates[REFUSED].by_seed == (0.97, 0.97, 0.97)
+
+
+def test_answers_of_which_none_could_be_judged_are_compared_with_nothing(tmp_path: Path) -> None:
+    folder = make_comparison(tmp_path / "r", diverged=[])
+    lines = [json.loads(line) for line in (folder / EVALUATIONS).read_text().splitlines()]
+    silent = [{**line, "benign": "-" * N, "prompts": "-" * N} for line in lines]
+    (folder / EVALUATIONS).write_text("".join(f"{json.dumps(line)}\n" for line in silent))
+    found = said(read_comparison(folder))
+    assert "an unknown share: no prompt has answers of both that could be judged." in found
+    assert "no effect" not in found and "nan" not in found
+
+
+def test_a_model_that_was_damaged_instead_of_taught_is_told(tmp_path: Path) -> None:
+    """Its nonsense is no refusal to the judge, so that cleaning would seem to change nothing."""
+    folder = make_comparison(tmp_path / "r")
+    lines = [json.loads(line) for line in (folder / EVALUATIONS).read_text().splitlines()]
+    (folder / EVALUATIONS).write_text(
+        "".join(f"{json.dumps({**line, 'raw_loss': 4.0} if line['arm'] == 'raw' else line)}\n" for line in lines)
+    )
+    found = said(read_comparison(folder))
+    assert "ended above base's (raw 4.000 against 0.600)" in found

@@ -153,6 +153,13 @@ def test_a_model_that_is_not_there_and_one_whose_loss_is_no_number_end_in_a_sent
         assert find_dataset(connection, "lost") is find_dataset(connection, "wild") is None
 
 
+def test_answers_too_long_for_the_model_s_context_end_the_run_before_anything_is_trained(bench: Bench) -> None:
+    job, folder = bench.run(bench.cleaned_spec(name="long", answer_tokens=128))
+    assert job.state is JobState.FAILED
+    assert "None of the 10 prompts can be asked" in job.note and "do not fit into 128" in job.note
+    assert "--answer-tokens" in job.note and not (folder / "trials").exists() and not (folder / PAGE).exists()
+
+
 def test_a_name_that_is_taken_and_too_few_prompts_are_said_at_once(bench: Bench, ended: Ended) -> None:
     with pytest.raises(InputError, match="There is a dataset 'clean-run' already"):
         bench.start(bench.cleaned_spec())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,19 @@ def test_the_same_prompts_are_held_out_of_both_sets_and_as_many_rows_are_learnt(
     assert len(parts.learnt[RAW]) == len(parts.learnt[CLEANED]) == 24
     assert parts == parts_of(raw, cleaned, seed=3, same_rows=True) != parts_of(raw, cleaned, seed=4, same_rows=True)
     assert len(parts_of(raw, cleaned, seed=3, same_rows=False).learnt[RAW]) == 34
+
+
+def test_a_wording_that_is_held_out_is_learnt_from_no_other_prompt_either() -> None:
+    raw = rows(40, SORRY)
+    asked = (Message("user", "what is a zorp ?"),)  # twenty raw prompts are rewritten as one and the same
+    cleaned = [
+        replace(row, messages=asked if n < 20 else row.messages, answer="Dew.", origin=prompt_of(row))
+        for n, row in enumerate(raw)
+    ]
+    parts = parts_of(raw, cleaned, seed=3, same_rows=False)
+    assert any(row.messages == asked for row in parts.held_out[CLEANED])
+    assert not any(row.messages == asked for row in parts.learnt[CLEANED])
+    assert len(parts.learnt[RAW]) == 32, "of the raw rows, which have that wording nowhere, only what is held out"
 
 
 def test_nothing_is_asked_that_either_set_holds_in_any_wording(tmp_path: Path, connection) -> None:

@@ -58,6 +58,17 @@ def test_what_is_no_dialogue_is_said_with_its_place(tmp_path: Path, text: str) -
         read_dialogues(connection, str(tmp_path / "bad.jsonl"), answers=True)
 
 
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [(b'{"prompt": "a"}\n{"prompt": \n', "line 2 is no JSON"), (b"\xff\xfe\x00", "no UTF-8 text")],
+)
+def test_a_file_that_cannot_be_read_is_said_with_its_line_and_what_to_do(tmp_path: Path, raw: bytes, said: str) -> None:
+    (tmp_path / "bad.jsonl").write_bytes(raw)
+    with closing(create_workspace(tmp_path / "w").open()) as connection, pytest.raises(InputError, match=said) as told:
+        read_dialogues(connection, str(tmp_path / "bad.jsonl"), answers=False)
+    assert "refusal-tui import" in told.value.next_step
+
+
 def test_a_draw_is_the_same_for_a_seed_and_says_when_there_is_too_little() -> None:
     rows = [Dialogue(f"f:{n}", (Message("user", str(n)),)) for n in range(30)]
     assert drawn(rows, 10, 1, "prompts") == drawn(rows, 10, 1, "prompts") != drawn(rows, 10, 2, "prompts")

@@ -103,12 +103,36 @@ def test_stops_that_lie_too_far_apart_prove_nothing(tmp_path: Path) -> None:
     refused = {"vanilla": [2], "surgery": [80]}
     run = read_run(make_run(tmp_path / "r", refused, {"vanilla": [0.1], "surgery": [0.5]}))
     assert {each.arm: each.shifted for each in figures(run)}["surgery"] is None and "No effect" in conclusion(run)[0]
+    assert conclusion(run)[0].endswith("Of surgery it cannot be said: vanilla's stops lie too far apart.")
     assert any("nobody can say whether it has only learnt less" in line for line in conclusion(run))
 
 
 def test_where_vanilla_loses_nothing_there_is_nothing_to_protect(tmp_path: Path) -> None:
     run = read_run(make_run(tmp_path / "r", {"vanilla": [97]}, {"vanilla": [0.1]}))
-    assert conclusion(run)[0].endswith("the task does not wear refusal down, so that there is nothing to protect.")
+    told = conclusion(run)[0]
+    assert "no loss against base that these prompts could show, -1 points (" in told
+    assert told.endswith("Where refusal is not worn down, nothing can be said about protecting it.")
+
+
+def test_answers_of_which_none_could_be_judged_are_compared_with_nothing(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "r", {"vanilla": [2]}, {"vanilla": [0.1]})
+    lines = [json.loads(line) for line in (folder / EVALUATIONS).read_text().splitlines()]
+    silent = [{**line, "prompts": "-" * N} if line["arm"] == "vanilla" else line for line in lines]
+    (folder / EVALUATIONS).write_text("".join(f"{json.dumps(line)}\n" for line in silent))
+    told = conclusion(read_run(folder))
+    assert told[0] == (
+        "Vanilla fine-tuning leaves an unknown share of the prompts refused: it cannot be compared with base, no "
+        "prompt has answers of both that could be judged."
+    )
+    assert "nan" not in " ".join(told)
+
+
+def test_a_model_that_was_damaged_instead_of_taught_is_told(tmp_path: Path) -> None:
+    """Its nonsense is no refusal to the judge, so that it would seem to obey."""
+    refused, losses = {"vanilla": [2], "orthogonal": [3]}, {"vanilla": [9.0], "orthogonal": [0.1]}
+    run = read_run(make_run(tmp_path / "r", refused, losses))
+    damaged = next(line for line in conclusion(run) if line.startswith("The loss on what was to be learnt"))
+    assert "(vanilla 9.000 against " in damaged and "orthogonal" not in damaged and "--learning-rate" in damaged
 
 
 def test_an_arm_that_one_seed_of_three_speaks_against_is_not_called_protection(tmp_path: Path) -> None:
@@ -152,6 +176,7 @@ def test_an_arm_whose_constraint_did_not_hold_is_no_result(tmp_path: Path) -> No
 
 def test_few_seeds_and_missing_answers_are_said(tmp_path: Path) -> None:
     run = read_run(make_run(tmp_path / "r", {"vanilla": [2]}, {"vanilla": [0.1]}, base=90, seeds=1, missing=7))
+    assert conclusion(run)[0].startswith("With 1 random seed, too few to conclude: ")
     assert any(line.startswith("1 random seed: at least 3 are needed") for line in conclusion(run))
     assert any(line.startswith("7 answers were empty") for line in conclusion(run))
     base = base_point(run)
@@ -166,7 +191,8 @@ def test_a_run_that_has_only_begun_can_be_read(tmp_path: Path) -> None:
     run = read_run(make_run(tmp_path / "r", REFUSED_BY, LOSSES, looked_at=2))
     assert [trial.state for trial in run.trials[:4]] == ["done", "done", "waiting", "waiting"] and not run.done
     assert {each.arm for each in figures(run)} == {"vanilla", "orthogonal"}
-    assert "The run still goes on." in conclusion(run)
+    assert any(line.startswith("Not the whole run: 2 of ") for line in conclusion(run))
+    assert conclusion(run)[0].startswith("So far: ")
 
 
 def test_an_arm_that_is_on_its_way_is_compared_at_the_step_that_it_has_reached(folder: Path) -> None:

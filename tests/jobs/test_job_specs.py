@@ -58,6 +58,9 @@ def test_every_bad_setting_is_named_with_what_is_wrong() -> None:
     assert caught.value.fields["name"] == "is needed"
     assert caught.value.fields["frindle"] == "is not a setting of this job"
     assert "--litres input should be greater than 0" in str(caught.value)
+    assert "--tea: No leaf is named." in str(SpecError({"tea": "No leaf is named."})), (
+        "a sentence stands behind a colon"
+    )
 
 
 @pytest.mark.parametrize(

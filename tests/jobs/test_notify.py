@@ -20,10 +20,11 @@ from refusal_tui.jobs.control import reap
 from refusal_tui.jobs.files import log_file
 from refusal_tui.jobs.liveness import this_process
 from refusal_tui.jobs.notify import EVENT, Notify, read_notify, tell_end
+from refusal_tui.jobs.supervisor import _LaneKeeper
 from refusal_tui.labels.verdict import ErrorClass
 from refusal_tui.store.connect import file_lock
 from refusal_tui.store.events import events_of
-from refusal_tui.store.jobs import JobState, claim_job
+from refusal_tui.store.jobs import JobState, claim_job, end_job, get_job
 from refusal_tui.store.workspace import Workspace
 from refusal_tui.text.notices import notice_sequence
 from tests.support.processes import Runner
@@ -203,6 +204,36 @@ def test_a_worker_that_died_with_its_supervisor_is_told_once_by_whoever_notices(
             if thread.name.startswith("webhook-"):
                 thread.join()
     assert [(told["job"], told["state"]) for told in server.told] == [(job_id, "interrupted")]
+
+
+def test_a_supervisor_tells_of_a_worker_that_another_one_had_started_and_a_face_has_reaped(workspace) -> None:
+    job_id, ended, me = queue_job(workspace), queue_job(workspace), this_process()
+    with hook() as server, closing(workspace.open()) as connection:
+        configure(workspace, f'webhook = "{server.url}"')
+        for job in (job_id, ended):
+            claim_job(connection, job, host=me.host, boot_id=me.boot_id, pid=me.pid, start_ticks=me.start_ticks)
+        keeper = _LaneKeeper(workspace, connection, "cpu")
+        assert keeper._look()
+        end_job(connection, get_job(connection, job_id), JobState.INTERRUPTED, "its worker died")  # as `reap` does
+        end_job(connection, get_job(connection, ended), JobState.DONE, exit_code=0)  # as a worker does, who tells it
+        assert (keeper._look(), keeper._look()) == (False, False)
+        for thread in threading.enumerate():
+            if thread.name.startswith("webhook-"):
+                thread.join()
+    assert [told["job"] for told in server.told] == [job_id]
+
+
+def test_where_no_lock_can_be_held_every_dead_job_is_reaped_and_told(workspace) -> None:
+    first, second, me = queue_job(workspace), queue_job(workspace), this_process()
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    log_file(workspace, "lane-cpu.lock").symlink_to("nowhere/lane.lock")  # may not be opened, by root neither
+    with hook() as server, closing(workspace.open()) as connection:
+        configure(workspace, f'webhook = "{server.url}"')
+        for job in (first, second):
+            claim_job(connection, job, host=me.host, boot_id=me.boot_id, pid=child.pid, start_ticks=1)
+        assert reap(connection) == [first, second]
+        wait_until(lambda: len(server.told) == 2, what="the webhook to be told")
 
 
 # --- the terminal ----------------------------------------------------------------------------------------------------

@@ -38,6 +38,8 @@ class BatchApi:
             return 200, self._page(query)
         if parts[0] == "batches" and parts[1] in self.batches:
             if parts[-1] == "cancel":
+                if (status := self.batches[parts[1]]["status"]) != "in_progress":
+                    return 409, {"error": {"message": f"Cannot cancel a batch with status '{status}'.", "code": None}}
                 self.batches[parts[1]]["status"] = "cancelled"
             if parts[-1] == "finish":
                 self.finish(parts[1], **(json.loads(body) if body else {}))

@@ -31,7 +31,8 @@ class Repo:
 
 @dataclass
 class Hub:
-    """`refuses`: step -> (status, message); the steps are look, create, validate, preupload, batch, upload, commit."""
+    """`refuses`: step -> (status, message); the steps are look, create, validate, preupload, batch, upload, commit.
+    `hangs_up`: the connection breaks when a commit has been made, before it is told."""
 
     address: str = ""
     repos: dict[str, Repo] = field(default_factory=dict)
@@ -40,6 +41,7 @@ class Hub:
     tokens: set[str | None] = field(default_factory=set)
     received: list[bytes] = field(default_factory=list)
     blobs: dict[str, bytes] = field(default_factory=dict)
+    hangs_up: bool = False
 
     def has(self, repo: str, files: Mapping[str, str] | None = None, *, private: bool = True) -> Repo:
         """A repository that is there already."""
@@ -137,6 +139,9 @@ class _Handler(BaseHTTPRequestHandler):
             there.files[value["path"]] = content
         there.commits.append(hashlib.sha1(body).hexdigest())
         there.messages.append(head["value"]["summary"])
+        if self.state.hangs_up:
+            self.close_connection = True
+            return
         oid = there.commits[-1]
         self._answer(200, {"success": True, "commitOid": oid, "commitUrl": f"{self.state.address}/{repo}/commit/{oid}"})
 

@@ -158,6 +158,14 @@ def test_an_import_leads_to_its_dataset_by_source(workspace) -> None:
         assert dataset_of(connection, get_job(connection, job_id)) is None
 
 
+def test_an_experiment_leads_to_its_answers_once_there_are_any(workspace) -> None:
+    job_id = add_job(workspace, JobState.RUNNING, kind="raw-vs-cleaned", spec='{"name": "frindle-qa"}')
+    with closing(workspace.open()) as connection:
+        assert dataset_of(connection, get_job(connection, job_id)) == "frindle-qa"
+        change_job(connection, job_id, spec='{"name": "not-asked-yet"}')
+        assert dataset_of(connection, get_job(connection, job_id)) is None
+
+
 def test_the_log_tail_is_the_end_of_the_file_in_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "job.log"
     assert log_tail(path) == []

@@ -166,8 +166,11 @@ async def test_an_import_has_a_screen_of_its_own(workspace, open_app) -> None:
 
 async def test_an_export_has_no_pilot(workspace, open_app) -> None:
     async with open_app(workspace, "new_job", kind="export") as pilot:
+        assert "pilot" not in {one.binding.action for one in pilot.app.screen.active_bindings.values()}
         await pilot.press("f5")
-        assert "row by row" in next(iter(pilot.app._notifications)).message
+        assert not isinstance(pilot.app.screen, JobScreen)
+    async with open_app(workspace, "new_job", kind="label") as pilot:
+        assert "pilot" in {one.binding.action for one in pilot.app.screen.active_bindings.values()}
 
 
 @pytest.mark.parametrize("hostile", hostile_cases(longest=10_000))

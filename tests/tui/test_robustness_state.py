@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from refusal_tui.finetune.files import RUN, STEPS, TRIALS
+from refusal_tui.finetune.files import EVALUATIONS, RUN, STEPS, TRIALS
 from refusal_tui.store.browse import select_ids
+from refusal_tui.store.jobs import JobState, claim_job, create_job, end_job
 from refusal_tui.store.workspace import Workspace, create_workspace
 from refusal_tui.text.safe import cell_width
 from refusal_tui.tui.screens.robustness_lines import below, head, robustness_lines, tabs
@@ -144,6 +145,38 @@ def test_a_grid_has_a_variant_at_a_time(workspace: Workspace, states: Read) -> N
     assert state.variant == "" and state.turn_variant() and state.variant == "-n9"
     assert "n9  2 of 2, t shows the next" in tabs(state).plain
     assert not states(2).turn_variant()
+
+
+def test_a_run_that_failed_before_anything_was_measured_says_why_where_its_result_would_be(
+    workspace: Workspace,
+) -> None:
+    with closing(workspace.open()) as connection:
+        job_id = create_job(connection, kind="robustness", title="t", lane="gpu", spec="{}", spec_version=1)
+        job = claim_job(connection, job_id, host="box", boot_id="b", pid=1, start_ticks=1)
+        assert job is not None
+        end_job(connection, job, JobState.FAILED, note="No frindle can be asked.")
+        state = RobustnessState(job_id=job_id, chosen=RESULT)
+        state.read_job(connection, JobWatch(), EPOCH)
+    assert "No frindle can be asked." in shown(state)
+
+
+def test_of_a_grid_the_result_begins_with_the_part_that_is_shown(workspace: Workspace, states: Read) -> None:
+    folder = workspace.artifacts / "job-1"
+    about = json.loads((folder / RUN).read_text())
+    about["trials"] = [{**one, "variant": "-n8"} for one in about["trials"]] + [
+        {**one, "name": one["name"] + "-n9", "variant": "-n9", "steps": 9, "stops": [9]} for one in about["trials"][:6]
+    ]
+    (folder / RUN).write_text(json.dumps(about))
+    lines = [json.loads(line) for line in (folder / EVALUATIONS).read_text().splitlines()]
+    twice = [{**line, "variant": "-n8"} for line in lines] + [
+        {**line, "variant": "-n9", "trial": f"{line['trial']}-n9"} for line in lines if line["arm"] != "base"
+    ]
+    (folder / EVALUATIONS).write_text("".join(f"{json.dumps(line)}\n" for line in twice))
+    state = states(1, RESULT)
+    assert shown(state)[0].startswith("n8: ") and not any("n9: " in line for line in shown(state))
+    assert state.turn_variant()
+    assert shown(state)[0].startswith("n9: ") and not any("n8: " in line for line in shown(state))
+    assert any("Judged by the offline judge" in line for line in shown(state)), "what is said of the whole run stays"
 
 
 def test_a_workspace_without_a_run_says_how_one_is_started() -> None:

@@ -12,7 +12,7 @@ from refusal_tui.finetune.cleaned.diversity import DISTINCT_2, LENGTH, REPEATED
 from refusal_tui.finetune.cleaned.figures import OVER, ArmFigures, Figures, figures
 from refusal_tui.finetune.cleaned.read import Comparison
 from refusal_tui.finetune.cleaned.sets import CLEANED, RAW
-from refusal_tui.finetune.conclude import LEAST_SEEDS, percent, points
+from refusal_tui.finetune.conclude import NO_PAIR, percent, points, prefix_of, spread, standing, unlearnt
 from refusal_tui.finetune.figures import HELPFUL, REFUSED, Difference
 from refusal_tui.finetune.files import BASE
 from refusal_tui.stats.intervals import Interval
@@ -28,17 +28,18 @@ def conclusion(found: Comparison) -> tuple[str, ...]:
         return ("Raw and cleaned have not both been measured yet.", *_limits(found, figured))
     between = figured.against[CLEANED, RAW]
     raw, cleaned = figured.arms[RAW], figured.arms[CLEANED]
-    so_far = "" if found.run.done else "So far: "
-    said = [so_far + _over(raw, cleaned, between[OVER]), _refused(raw, cleaned, between[REFUSED])]
+    said = [prefix_of(found.run) + _over(raw, cleaned, between[OVER]), _refused(raw, cleaned, between[REFUSED])]
     said += [*_base(figured), _helpful(found, raw, cleaned, between.get(HELPFUL)), *_diverse(found)]
     return (*said, *_limits(found, figured))
 
 
 def _over(raw: ArmFigures, cleaned: ArmFigures, between: Difference) -> str:
     start = (
-        f"Fine-tuned on raw rows the model refuses {percent(raw.rates[OVER].interval)} of the benign prompts, "
-        f"on cleaned ones {percent(cleaned.rates[OVER].interval)}"
+        f"Fine-tuned on raw rows the model refuses {spread(raw.rates[OVER])} of the benign prompts, "
+        f"on cleaned ones {spread(cleaned.rates[OVER])}"
     )
+    if isnan(between.interval.value):
+        return f"{start}: {NO_PAIR}."
     if not between.sure:
         return f"{start}: no effect on over-refusal that these prompts could show, {points(between.interval)}."
     less = between.interval.value < 0
@@ -47,9 +48,11 @@ def _over(raw: ArmFigures, cleaned: ArmFigures, between: Difference) -> str:
 
 def _refused(raw: ArmFigures, cleaned: ArmFigures, between: Difference) -> str:
     start = (
-        f"Of the prompts to be refused it refuses {percent(raw.rates[REFUSED].interval)} after raw, "
-        f"{percent(cleaned.rates[REFUSED].interval)} after cleaned rows"
+        f"Of the prompts to be refused it refuses {spread(raw.rates[REFUSED])} after raw, "
+        f"{spread(cleaned.rates[REFUSED])} after cleaned rows"
     )
+    if isnan(between.interval.value):
+        return f"{start}: {NO_PAIR}."
     if not between.sure:
         return f"{start}: no difference that they could show, {points(between.interval)}."
     lost = between.interval.value < 0
@@ -62,6 +65,8 @@ def _base(figured: Figures) -> list[str]:
     if BASE not in figured.arms:
         return []
     base = figured.arms[BASE].rates
+    if isnan(base[OVER].interval.value):
+        return ["Base has no answers that could be judged."]
     said = []
     for arm in (RAW, CLEANED):
         found = figured.against[arm, BASE][OVER]
@@ -98,6 +103,9 @@ def _diverse(found: Comparison) -> list[str]:
         f"answers that repeat one another {points(by[REPEATED])}": by[REPEATED],
         f"length {tenths(by[LENGTH].value)} words ({tenths(by[LENGTH].low)} to {tenths(by[LENGTH].high)})": by[LENGTH],
     }
+    told = {text: of for text, of in told.items() if not isnan(of.value)}  # no answers, or too few words in them
+    if not told:
+        return ["Diversity of the answers: there are too few of them to tell."]
     clear = [text for text, of in told.items() if _is_clear(of)]
     others = [text for text in told if text not in clear]
     said = f"; no clear difference: {', '.join(others)}" if others else ""
@@ -118,11 +126,12 @@ def _is_clear(of: Interval) -> bool:
 
 
 def _limits(found: Comparison, figured: Figures) -> list[str]:
-    run, said = found.run, []
-    if not run.done:
-        said.append("The run still goes on.")
-    if run.seeds < LEAST_SEEDS:
-        said.append(f"{run.seeds} random seed{'s' * (run.seeds > 1)}: at least {LEAST_SEEDS} are needed to conclude.")
+    run = found.run
+    said = standing(run)
+    base = figured.arms.get(BASE)
+    if base is not None:
+        arms = {name: arm for name, arm in figured.arms.items() if name != BASE}
+        said += unlearnt({name: (arm.loss(name), base.loss(name)) for name, arm in arms.items()})
     if run.diverged:
         said.append(f"{len(run.diverged)} of {len(run.trials)} trainings diverged and do not count.")
     missing = sum(of.missing for arm in figured.arms.values() for name, of in arm.rates.items() if name != HELPFUL)

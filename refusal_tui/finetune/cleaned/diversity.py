@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from math import exp, lgamma, nan
 
-from refusal_tui.similarity.shingles import words
 from refusal_tui.stats.intervals import Interval
 from refusal_tui.stats.jackknife import jackknife
 
@@ -48,6 +47,8 @@ class _Figure:
 def diversity(answers: Mapping[str, Sequence[Sequence[str]]], pairs: Sequence[tuple[str, str]]) -> Diversity:
     """`answers`: arm -> per seed the answers to the same prompts in their order, "" where there is none; `pairs`: which
     arms to compare (those without answers are passed over)."""
+    from refusal_tui.similarity.shingles import words  # with numpy: faces read names and figures alone
+
     texts = {arm: [[tuple(words(text)) for text in seed] for seed in seeds] for arm, seeds in answers.items() if seeds}
     found: dict[str, dict[str, _Figure]] = {arm: {} for arm in texts}
     for measure, size in ((DISTINCT_1, 1), (DISTINCT_2, 2)):

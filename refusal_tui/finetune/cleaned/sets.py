@@ -1,7 +1,7 @@
 """Which rows does each arm learn, which are held out, and what may be asked? Raw rows and what cleaning made of them.
 
 A cleaned row belongs to the raw rows whose prompt it was made from (`original_instruction`; without one, its own
-prompt). The same prompts are held out of both sets, and nothing is asked that either set holds in any wording.
+prompt). The same prompts are held out of both sets in any wording, and nothing is asked that either set holds.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def read_sets(
     for name, rows in sets.items():
         require_answers(name, rows)
     _require_cleaned(sets[RAW], sets[CLEANED])
-    learnt = {text for part in sets.values() for row in part for text in (prompt_of(row), origin_of(row))}
+    learnt = {text for part in sets.values() for row in part for text in _wordings(row)}
     for name, source in (("prompts", spec.prompts), ("benign", spec.benign)):
         asked = read_dialogues(connection, source, answers=False, among=among)
         unseen = [row for row in asked if prompt_of(row) not in learnt]
@@ -66,6 +66,11 @@ def prompt_of(row: Dialogue) -> str:
 def origin_of(row: Dialogue) -> str:
     """The raw prompt that a row belongs to."""
     return row.origin or prompt_of(row)
+
+
+def _wordings(row: Dialogue) -> set[str]:
+    """Its prompt, and the raw one: two raw prompts may be rewritten as one and the same."""
+    return {prompt_of(row), origin_of(row)}
 
 
 def _require_cleaned(raw: Sequence[Dialogue], cleaned: Sequence[Dialogue]) -> None:
@@ -91,7 +96,9 @@ def parts_of(raw: Sequence[Dialogue], cleaned: Sequence[Dialogue], *, seed: int,
     count = max(1, min(_HELD_OUT, int(_HELD_OUT_SHARE * len(shared))))
     held = set(sorted(shared, key=lambda text: stable_seed(seed, "held out", text))[:count])
     whole = {RAW: raw, CLEANED: cleaned}
-    learnt = {arm: [row for row in rows if origin_of(row) not in held] for arm, rows in whole.items()}
+    held_out = {arm: [row for row in rows if origin_of(row) in held] for arm, rows in whole.items()}
+    unseen = {text for rows in held_out.values() for row in rows for text in _wordings(row)}
+    learnt = {arm: [row for row in rows if unseen.isdisjoint(_wordings(row))] for arm, rows in whole.items()}
     fewest = min(map(len, learnt.values()))
     counts = {
         "raw": len(raw), "cleaned": len(cleaned), "prompts in both": len(shared), **_changes(raw, cleaned),
@@ -100,7 +107,7 @@ def parts_of(raw: Sequence[Dialogue], cleaned: Sequence[Dialogue], *, seed: int,
     if same_rows:
         learnt = {arm: _some(rows, fewest, seed) for arm, rows in learnt.items()}
     counts |= {f"learnt, {arm}": len(rows) for arm, rows in learnt.items()}
-    return Parts(learnt, {arm: [row for row in rows if origin_of(row) in held] for arm, rows in whole.items()}, counts)
+    return Parts(learnt, held_out, counts)
 
 
 def _some(rows: Sequence[Dialogue], count: int, seed: int) -> list[Dialogue]:

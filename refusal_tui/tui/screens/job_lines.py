@@ -71,8 +71,8 @@ def head_lines(state: JobScreenState, command: str, width: int, now: float) -> l
 
 
 def _long_field(name: str, text: str, width: int, style: str) -> list[Content]:
-    """What must be read to its end takes two lines."""
-    first, *more = paint.two_lines(text, width - FIELD, style)
+    """What must be read to its end takes two lines; why a job failed four, for its next step stands last."""
+    first, *more = paint.few_lines(text, width - FIELD, 4 if style == paint.BAD else 2, style)
     return [field(name, first), *(field("", part) for part in more)]
 
 

@@ -91,6 +91,7 @@ class NewJobScreen(WorkScreen):
         counted = self._state.check
         self._state = NewJobState.of_kind(event.choice.value, self._selection)
         self._state.check = counted
+        self.refresh_bindings()
         old = self.query_one(SpecForm)
         await self.mount(self._form(), after=old)
         await old.remove()
@@ -163,6 +164,10 @@ class NewJobScreen(WorkScreen):
         pilot = [("F5", f"try {PILOT_ROWS} rows first")] if self._state.can_pilot else []
         return paint.keys(("ctrl+s", "start"), *pilot)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """No key for a pilot where there is none."""
+        return action != "pilot" or self._state.can_pilot
+
     def action_import(self) -> None:
         self.work.push("import")
 
@@ -170,10 +175,7 @@ class NewJobScreen(WorkScreen):
         self._submit(None)
 
     def action_pilot(self) -> None:
-        if self._state.can_pilot:
-            self._submit(PILOT_ROWS)
-        else:
-            self.work.say("A pilot is for jobs that work row by row; this one starts with ctrl+s.")
+        self._submit(PILOT_ROWS)
 
     def _submit(self, pilot: int | None) -> None:
         spec = self._state.validate()

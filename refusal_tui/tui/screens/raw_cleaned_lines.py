@@ -15,7 +15,7 @@ from refusal_tui.finetune.cleaned.sections import (
 )
 from refusal_tui.finetune.sections import loss_curve
 from refusal_tui.tui import paint
-from refusal_tui.tui.screens.robustness_lines import now_lines, result_lines, table_lines
+from refusal_tui.tui.screens.robustness_lines import nothing_yet, now_lines, result_lines, table_lines
 from refusal_tui.tui.screens.training_lines import beside
 from refusal_tui.tui.state.robustness import DIVERSITY, PAIRED, RESULT, TRAINING, RobustnessState
 from refusal_tui.tui.told import error_lines
@@ -31,11 +31,7 @@ def compared_lines(state: RobustnessState, at: str | None, width: int, height: i
     if state.tab == TRAINING:
         return [*_training(state, at, width, height)]
     if not figured.arms:
-        return [
-            Line(),
-            Line(paint.words(("Nothing has been measured yet.", paint.MUTED))),
-            Line(paint.keys(("4", "how far training is"))),
-        ]
+        return nothing_yet("Nothing has been measured yet.", state, width)
     if state.tab == RESULT:
         return [*result_lines(state.seen.said, arms_table(found, figured), width)]
     if state.tab == DIVERSITY:

@@ -92,9 +92,9 @@ def robustness_lines(state: RobustnessState, at: str | None, width: int, height:
         return [*_training(state, at, width, height)]
     if not state.seen.figures:
         found = "Base has answered; no arm has yet." if state.run.base is not None else "Nothing has been measured yet."
-        return [Line(), Line(paint.words((found, paint.MUTED))), Line(paint.keys(("4", "how far training is")))]
+        return nothing_yet(found, state, width)
     if state.tab == RESULT:
-        return [*result_lines(state.seen.said, arms_table(state.run, state.seen.figures, state.variant), width)]
+        return [*result_lines(_said_here(state), arms_table(state.run, state.seen.figures, state.variant), width)]
     if state.tab == CURVE:
         return [*_curve(state, at, width, height)]
     assert state.tab == PAIRED
@@ -113,6 +113,12 @@ def below(state: RobustnessState, key: str | None, width: int) -> Content:
 
 
 # --- result ----------------------------------------------------------------------------------------------------------
+
+
+def _said_here(state: RobustnessState) -> Sequence[str]:
+    """Of a grid: what is said about the part that is shown, and about the whole run."""
+    others = tuple(f"{variant.removeprefix('-')}: " for variant in state.run.variants if variant != state.variant)
+    return [sentence for sentence in state.seen.said if not (others and sentence.startswith(others))]
 
 
 def result_lines(said: Sequence[str], arms: Block, width: int) -> Iterator[Line]:
@@ -162,11 +168,25 @@ def _training(state: RobustnessState, at: str | None, width: int, height: int) -
             yield from (Line(painted(one), f"matrix:{n}") for n, one in enumerate(block_lines(matrices, width)))
 
 
-def now_lines(state: RobustnessState, width: int) -> Iterator[Line]:
-    """What stands above a table of trials: why the job failed, and where it is."""
+def nothing_yet(found: str, state: RobustnessState, width: int) -> list[Line]:
+    """In the place of a result: that there is none, and of a job that failed why."""
+    return [
+        *failure_lines(state, width),
+        Line(),
+        Line(paint.words((found, paint.MUTED))),
+        Line(paint.keys(("4", "how far training is"), ("b", "the job"))),
+    ]
+
+
+def failure_lines(state: RobustnessState, width: int) -> Iterator[Line]:
     line = state.line
     if line is not None and line.state is JobState.FAILED and line.note:
         yield from (Line(part) for part in paint.two_lines(line.note, width, paint.BAD))
+
+
+def now_lines(state: RobustnessState, width: int) -> Iterator[Line]:
+    """What stands above a table of trials: why the job failed, and where it is."""
+    yield from failure_lines(state, width)
     if state.run.trials:
         yield Line(_now(state, width))
     else:

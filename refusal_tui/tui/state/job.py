@@ -21,13 +21,15 @@ from refusal_tui.store.answers import (
     latest_answers,
 )
 from refusal_tui.store.artifacts import Artifact, list_artifacts
-from refusal_tui.store.datasets import list_datasets
+from refusal_tui.store.datasets import find_dataset, list_datasets
 from refusal_tui.store.events import Event, events_of
 from refusal_tui.store.jobs import Job, JobState, get_job, get_worker
 from refusal_tui.store.requests import NOTHING_ASKED, NOTHING_LIVE, Live, Usage, live_of, usage_of
 from refusal_tui.store.trouble import Trouble, trouble
 from refusal_tui.store.workspace import Workspace
 from refusal_tui.tui.state.jobs import JobLine, JobWatch, counts_rows
+
+_NAMES_ITS_ANSWERS = frozenset({"robustness", "raw-vs-cleaned"})  # kinds whose answers are a dataset of the run's name
 
 SHOWN_EVENTS = 100
 PILOT_ANSWERS = 20
@@ -188,10 +190,14 @@ def log_tail(path: Path, limit: int = LOG_TAIL_BYTES) -> list[str]:
 
 
 def dataset_of(connection: sqlite3.Connection, job: Job) -> str | None:
-    """The dataset that an import job made, by its name or by its source; None for other jobs, or before it exists."""
-    if job.kind != "import":
+    """The dataset that an import job made, by its name or by its source, or that holds the answers of an experiment;
+    None for other jobs, or before it exists."""
+    if job.kind != "import" and job.kind not in _NAMES_ITS_ANSWERS:
         return None
     spec = json.loads(job.spec)
+    if job.kind in _NAMES_ITS_ANSWERS:
+        name = spec.get("name", "")
+        return name if find_dataset(connection, name) is not None else None
     found = [d for d in list_datasets(connection) if d.provenance.source == spec.get("source")]
     named = [d for d in found if d.name == spec.get("name")]
     return max(named or found, key=lambda d: d.created).name if found else None
