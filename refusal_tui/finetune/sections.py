@@ -21,7 +21,7 @@ from refusal_tui.text.blocks import Block, Cell, Curves, Rows, Section, Series, 
 Figures = Sequence[ArmFigures]
 _MOST_POINTS = 400  # of a curve over steps
 _STATES = {"done": "✓", "running": "▶", "waiting": "·", "diverged": "✗"}
-_HELD = {True: "✓ yes", False: "✗ no", None: ""}  # an exact constraint; of the others there is nothing to hold
+_HELD = {True: "✓ held", False: "✗ broken", None: ""}  # an exact constraint; of the others there is nothing to hold
 MATRICES = 12  # that are listed, those with most along the direction first
 
 
@@ -87,7 +87,7 @@ def arms_table(run: Run, found: Figures, variant: str) -> Rows:
     columns = ["refused", "fulfilled", *(["exact"] if exact else []), *(["benign"] if benign else [])]
     return Rows(
         _titled("arms" + (f" at step {', '.join(map(str, steps))}" if steps else ""), variant),
-        ("arm", *columns, "loss", "holds"), lines, opens, [name for name, _, _ in points],
+        ("arm", *columns, "loss", "held"), lines, opens, [name for name, _, _ in points],
         remark=f"% of {_prompts(run):,} prompts, 95 % interval" + ("; benign: fulfilled" if benign else ""),
     )  # fmt: skip
 
@@ -174,7 +174,7 @@ def invariants_table(run: Run) -> Rows:
         names.append(now.arm + now.variant)
     return Rows(
         "arms",
-        ("arm", "seeds", "step", "loss", "inner", "viol", "total", "|dW|", "holds"), lines, opens, names,
+        ("arm", "seeds", "step", "loss", "inner", "viol", "total", "|dW|", "held"), lines, opens, names,
         remark=f"inner <dW, U>/|dW|; worst violation per step, in total ({PER_STEP:.0e}, {IN_TOTAL:.0e} hold)",
     )  # fmt: skip
 

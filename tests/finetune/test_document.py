@@ -58,8 +58,8 @@ def test_curve_and_table_have_the_intervals_of_the_figures(folder: Path) -> None
 
 def test_a_constraint_that_did_not_hold_is_told_in_the_tables(tmp_path: Path) -> None:
     run = read_run(make_run(tmp_path / "r", REFUSED, LOSSES, violation=1e-3))
-    assert [row[-1] for row in arms_table(run, figures(run), "").rows] == ["", "", "✗ no", "✗ no"]
-    assert [row[-1] for row in invariants_table(run).rows] == ["", "✗ no", "✗ no"]
+    assert [row[-1] for row in arms_table(run, figures(run), "").rows] == ["", "", "✗ broken", "✗ broken"]
+    assert [row[-1] for row in invariants_table(run).rows] == ["", "✗ broken", "✗ broken"]
 
 
 def test_names_of_a_run_are_text_and_nothing_else_on_the_page(folder: Path) -> None:

@@ -79,7 +79,7 @@ def test_the_training_shows_every_arm_s_seeds_loss_and_invariants_and_the_trial_
     state = states(2)
     now, *_ = lines = shown(state)
     assert now.startswith("orthogonal-s1: step 3 of 8  loss 0.667  7 of 18 trained")
-    assert any(line.split() == ["orthogonal", "✓▶·", "3/8", "0.667", "+0.100", "1e-08", "1e-08", "0.3", "✓", "yes"]
+    assert any(line.split() == ["orthogonal", "✓▶·", "3/8", "0.667", "+0.100", "1e-08", "1e-08", "0.3", "✓", "held"]
                for line in lines)  # fmt: skip
     assert any("loss, orthogonal-s1" in line for line in lines)
     surgery = shown(state, key_at(state, "surgery"))
