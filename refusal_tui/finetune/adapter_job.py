@@ -93,9 +93,11 @@ class RefusalAdapterJob:
         self, context: ComputeContext, about: Mapping[str, Any], factors: Factors, found: Sequence[Sequence[Directions]]
     ) -> str:
         agree = agreement(factors, found)
-        loss = _last_losses(context.folder, about["trials"])
+        losses = _losses(context.folder, about["trials"])
         facts = {key: about[key] for key in _KEPT}
-        paths = save_directions(context.folder, factors, found[0], {**facts, "agreement": agree, "losses": loss})
+        paths = save_directions(
+            context.folder, factors, found[0], {**facts, "agreement": agree, "losses": [last for _, last in losses]}
+        )
         paths += sorted(path for path in (context.folder / "adapter").iterdir() if path.is_file())
         for path in paths:
             context.artifact(path, KIND, {"name": about["name"], "model": about["model"]})
@@ -107,7 +109,11 @@ class RefusalAdapterJob:
         else:
             weak = "; such a direction hardly repeats" if mean < HARDLY_REPEATS else ""
             repeats = f"cosine between the directions of {len(found)} seeds {mean:.2f}{weak}"
-        return f"{about['name']}: loss {loss[0]:.3f} after {self._spec.steps} steps; {repeats}"
+        first, last = losses[0]
+        learnt = (
+            "" if last < first else f" ({first:.3f} at the first: nothing was learnt; use a smaller --learning-rate)"
+        )
+        return f"{about['name']}: loss {last:.3f} after {self._spec.steps} steps{learnt}; {repeats}"
 
 
 def agreement(factors: Factors, found: Sequence[Sequence[Directions]]) -> dict[str, Any]:
@@ -181,6 +187,7 @@ def _settings(spec: RefusalAdapterSpec) -> dict[str, Any]:
     return {**spec.model_dump(exclude={"model", "refusals", "harmless"}), "model": shown_name(spec.model)}
 
 
-def _last_losses(folder: Path, names: Sequence[str]) -> list[float]:
+def _losses(folder: Path, names: Sequence[str]) -> list[tuple[float, float]]:
+    """Of every trial, that of its first and of its last step."""
     lines = ((folder / TRIALS / name / STEPS).read_bytes().splitlines() for name in names)
-    return [float(json.loads(every[-1])["loss"]) for every in lines]
+    return [(float(json.loads(every[0])["loss"]), float(json.loads(every[-1])["loss"])) for every in lines]

@@ -135,6 +135,11 @@ def test_a_loss_that_is_no_number_ends_in_a_sentence_and_leaves_no_adapter(bench
         assert "wild" not in adapters(connection)
 
 
+def test_an_adapter_that_has_learnt_nothing_says_so(bench: Bench) -> None:
+    job, _ = bench.run(bench.adapter_spec(name="hot", learning_rate=1.0, steps=4, seeds=1, warmup=0.0))
+    assert job.state is JobState.DONE and "nothing was learnt; use a smaller --learning-rate" in job.note
+
+
 def with_a_hole(folder: Path) -> Path:
     """The tiny model with one weight that is no number."""
     return _changed(folder, lambda weights: weights["model.norm.weight"][:1].fill_(float("nan")))

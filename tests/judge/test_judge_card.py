@@ -133,10 +133,10 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def test_the_card_of_a_job_counts_what_the_job_has_seen(workspace: Workspace) -> None:
-    settings = Settings(answer=honest_xstest, faults=Faults(judge_refusal=0.2), seed=4)
+    settings = Settings(answer=honest_xstest, faults=Faults(judge_refusal=0.4), seed=4)
     with serving(settings) as server:
         add_endpoint(workspace, server, price_in=1.0, price_out=1.0)
-        job = label(workspace, LabelSpec(judge="xstest", endpoint="local", canaries=4))
+        job = label(workspace, LabelSpec(judge="xstest", endpoint="local", canaries=12))
         refused = job.n_failed
     with closing(workspace.open()) as connection:
         (made,) = job_cards(connection, job)
