@@ -6,6 +6,7 @@ syrupy and starts its own event loop.
 
 from __future__ import annotations
 
+import hashlib
 import html
 import os
 import re
@@ -23,6 +24,13 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORT = ROOT / "snapshot_report"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Several processes get the modules in another order than the folders': those that wait for a terminal beside those
+    that compute. Tests of a module stay together, for its fixtures."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: hashlib.sha256(item.nodeid.partition("::")[0].encode()).digest())
 
 
 class Svg(SingleFileSnapshotExtension):

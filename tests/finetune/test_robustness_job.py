@@ -229,7 +229,7 @@ def test_an_arm_s_adapter_says_that_it_pulls_against_refusal_and_no_model_is_wri
     assert "pulls against refusal" in note["what"] and note["upload"].startswith("no")
     with closing(bench.workspace.open()) as connection:
         kinds = {a.kind for a in list_artifacts(connection, ended[0].id)}
-        assert kinds == {"arm-adapter", "robustness"} and adapters(connection).keys() == {"tiny"}
+        assert kinds == {"arm-adapter", "robustness"} and adapters(connection).keys() <= {"tiny", "hot"}
     weights = {path.name for path in ended[1].rglob("*.safetensors")}
     assert weights == {"adapter_model.safetensors", "model.safetensors", "optimizer.safetensors"}
     largest = max(path.stat().st_size for path in ended[1].rglob("*.safetensors"))

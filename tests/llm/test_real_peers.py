@@ -161,6 +161,7 @@ def test_noise_of_transformers_serve_is_kept_and_is_no_label(
 # --- in process ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 def test_weights_in_the_jobs_own_process_are_probed_and_generate(
     weights: Path, workspace: Workspace, call: Call, runner: Runner
 ) -> None:
