@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # CI and new machines alike: the tested versions, and no CUDA where a CPU build is enough.
-# Not compiled at once: of what torch brings, most is never imported, and what is imported is compiled then.
+# Not compiled by pip, which does it on one core; without tests most of what is there is never imported.
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile -c constraints.txt
 # On two cores: half of the time a test waits for a process or a screen.
 XDIST ?= -n 4
@@ -26,6 +26,8 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) -e '.[dev,ml]'
+	@# Once, on all cores: else each of the test processes that start together compiles torch for itself.
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib refusal_tui >/dev/null 2>&1 || true
 	@touch $@ $(VENV)/.installed
 
 install: $(VENV)/.installed ## make .venv and install the workbench
