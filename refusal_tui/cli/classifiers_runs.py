@@ -32,7 +32,7 @@ def training_job(connection: sqlite3.Connection, which: str) -> Job:
 
 
 def run_folder(session: Session, job_id: int) -> Path:
-    return session.workspace().artifacts / f"job-{job_id}"
+    return session.workspace().job_folder(job_id)
 
 
 def run_of(session: Session, job_id: int) -> Run:

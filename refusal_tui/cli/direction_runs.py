@@ -34,4 +34,4 @@ def report_of(session: Session, job: Job) -> Report:
 
 
 def run_folder(session: Session, job_id: int) -> Path:
-    return session.workspace().artifacts / f"job-{job_id}"
+    return session.workspace().job_folder(job_id)

@@ -4,7 +4,6 @@ HTML file. Starting one: `refusal-tui run raw-vs-cleaned`."""
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -83,7 +82,7 @@ def report(session: Session, job_id: int, as_json: bool) -> None:
 
     with session.store() as connection:
         job = _job(connection, job_id)
-        path = write_report(_folder(session, job.id), job.id, connection)
+        path = write_report(session.workspace().job_folder(job.id), job.id, connection)
     if as_json:
         emit_json({"html": path})
     else:
@@ -96,14 +95,10 @@ def _job(connection: sqlite3.Connection, job_id: int) -> Job:
     return job_of_kind(connection, job_id, KIND, "compares no raw and cleaned data")
 
 
-def _folder(session: Session, job_id: int) -> Path:
-    return session.workspace().artifacts / f"job-{job_id}"
-
-
 def _read(session: Session, connection: sqlite3.Connection, job: Job) -> Comparison:
     from refusal_tui.finetune.cleaned.read import read_comparison
 
-    return read_comparison(_folder(session, job.id), connection)
+    return read_comparison(session.workspace().job_folder(job.id), connection)
 
 
 def _json(job: Job, found: Comparison) -> dict[str, Any]:

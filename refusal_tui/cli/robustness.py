@@ -6,7 +6,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from math import isnan
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -78,7 +77,7 @@ def report(session: Session, job_id: int, as_json: bool) -> None:
 
     with session.store() as connection:
         job = _job(connection, job_id)
-    path = write_report(_folder(session, job.id), job.id)
+    path = write_report(session.workspace().job_folder(job.id), job.id)
     if as_json:
         emit_json({"html": path})
     else:
@@ -119,14 +118,10 @@ def emit_run(job: Job, sections: Sequence[Section]) -> None:
             emit(line.text)
 
 
-def _folder(session: Session, job_id: int) -> Path:
-    return session.workspace().artifacts / f"job-{job_id}"
-
-
 def _run_of(session: Session, job: Job) -> Run:
     from refusal_tui.finetune.report import read_run
 
-    return read_run(_folder(session, job.id))
+    return read_run(session.workspace().job_folder(job.id))
 
 
 def _json(job: Job, run: Run) -> dict[str, Any]:

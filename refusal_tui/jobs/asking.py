@@ -133,7 +133,7 @@ class Models:
             )
         connection = self._workspace.open()
         self._writers.append(connection)
-        folder = self._workspace.artifacts / f"job-{job.id}"
+        folder = self._workspace.job_folder(job.id)
         folder.mkdir(parents=True, exist_ok=True)
 
         def still_mine() -> None:

@@ -104,7 +104,7 @@ class ComputeContext:
     @property
     def folder(self) -> Path:
         """The job's own folder under `artifacts/`, made on first use."""
-        folder = self.workspace.artifacts / f"job-{self.job.id}"
+        folder = self.workspace.job_folder(self.job.id)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

@@ -128,7 +128,7 @@ class Pipeline:
 
     def _same_text(self, workspace: Workspace, job_id: int) -> bool:
         """Whether the config is what it was when that run began; one that has not begun will read it then."""
-        frozen = workspace.artifacts / f"job-{job_id}" / FROZEN
+        frozen = workspace.job_folder(job_id) / FROZEN
         if not self.spec.config or not frozen.exists():
             return True
         kept = json.loads(frozen.read_text(encoding="utf-8"))["text"]

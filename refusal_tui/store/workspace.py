@@ -42,6 +42,10 @@ class Workspace:
     def artifacts(self) -> Path:
         return self.root / "artifacts"
 
+    def job_folder(self, job_id: int) -> Path:
+        """Where the files of a job lie; not there before it has written one."""
+        return self.artifacts / f"job-{job_id}"
+
     @property
     def logs(self) -> Path:
         return self.root / "logs"

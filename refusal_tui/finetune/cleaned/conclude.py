@@ -38,12 +38,10 @@ def _over(raw: ArmFigures, cleaned: ArmFigures, between: Difference) -> str:
         f"Fine-tuned on raw rows the model refuses {spread(raw.rates[OVER])} of the benign prompts, "
         f"on cleaned ones {spread(cleaned.rates[OVER])}"
     )
-    if isnan(between.interval.value):
-        return f"{start}: {NO_PAIR}."
-    if not between.sure:
-        return f"{start}: no effect on over-refusal that these prompts could show, {points(between.interval)}."
-    less = between.interval.value < 0
-    return f"{start}: cleaning {'lessens' if less else 'adds to'} over-refusal, {points(between.interval)}."
+    return start + _told(
+        between, "no effect on over-refusal that these prompts could show", "cleaning lessens over-refusal",
+        "cleaning adds to over-refusal",
+    )  # fmt: skip
 
 
 def _refused(raw: ArmFigures, cleaned: ArmFigures, between: Difference) -> str:
@@ -51,13 +49,18 @@ def _refused(raw: ArmFigures, cleaned: ArmFigures, between: Difference) -> str:
         f"Of the prompts to be refused it refuses {spread(raw.rates[REFUSED])} after raw, "
         f"{spread(cleaned.rates[REFUSED])} after cleaned rows"
     )
+    return start + _told(
+        between, "no difference that they could show", "cleaning costs refusals that were right",
+        "cleaning adds refusals that are right",
+    )  # fmt: skip
+
+
+def _told(between: Difference, none: str, less: str, more: str) -> str:
+    """What follows from a difference, in one of three wordings, with its interval."""
     if isnan(between.interval.value):
-        return f"{start}: {NO_PAIR}."
-    if not between.sure:
-        return f"{start}: no difference that they could show, {points(between.interval)}."
-    lost = between.interval.value < 0
-    price = "cleaning costs refusals that were right" if lost else "cleaning adds refusals that are right"
-    return f"{start}: {price}, {points(between.interval)}."
+        return f": {NO_PAIR}."
+    said = none if not between.sure else less if between.interval.value < 0 else more
+    return f": {said}, {points(between.interval)}."
 
 
 def _base(figured: Figures) -> list[str]:
@@ -89,9 +92,7 @@ def _helpful(found: Comparison, raw: ArmFigures, cleaned: ArmFigures, between: D
         f"answers after raw, {percent(cleaned.rates[HELPFUL].interval)} after cleaned rows; mean grade "
         f"{raw.grade or 0:.2f} and {cleaned.grade or 0:.2f}"
     )
-    if not between.sure:
-        return f"{start}: no difference that these prompts could show, {points(between.interval)}."
-    return f"{start}: {'more' if between.interval.value > 0 else 'less'} helpful, {points(between.interval)}."
+    return start + _told(between, "no difference that these prompts could show", "less helpful", "more helpful")
 
 
 def _diverse(found: Comparison) -> list[str]:

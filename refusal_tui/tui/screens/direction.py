@@ -88,7 +88,7 @@ class DirectionScreen(WorkScreen):
         state, connection = self.state, self.work.connection
         state.step, state.line = job.step, self._watch.line(connection, job, self.work.clock())
         if self._reader is None:
-            self._reader = ReportReader(self.work.workspace.artifacts / f"job-{job.id}")
+            self._reader = ReportReader(self.work.workspace.job_folder(job.id))
         state.report = self._reader.read()
         state.answers = answers_of(connection, job)
 

@@ -150,7 +150,7 @@ class DirectionBenchScreen(WorkScreen):
             return
         old, self.state = self.state, BenchState()
         self.state.coefficient, self.state.at_prompt_only = old.coefficient, old.at_prompt_only
-        command = bench_command(self.work.workspace.artifacts / f"job-{self._job_id}", self._cell)
+        command = bench_command(self.work.workspace.job_folder(self._job_id), self._cell)
         self._conversation = Conversation(command, self._log, hear=self._hear, ended=self._gone, failed=self.work.crash)
         self._show()
 

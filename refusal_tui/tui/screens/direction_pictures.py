@@ -92,7 +92,7 @@ class DirectionPicturesScreen(WorkScreen):
 
     @property
     def _wanted(self) -> tuple[Path, int]:
-        return self.work.workspace.artifacts / f"job-{self._job_id}", self._job_id
+        return self.work.workspace.job_folder(self._job_id), self._job_id
 
     def _read(self, read: Read) -> None:
         self.state.read, self.state.error = read, None

@@ -59,7 +59,7 @@ class DirectionRunsScreen(WorkScreen):
 
     def _read(self, job_id: int) -> RunLine:
         """The folders of runs that have ended are looked at, and not read, again."""
-        connection, folder = self.work.connection, self.work.workspace.artifacts / f"job-{job_id}"
+        connection, folder = self.work.connection, self.work.workspace.job_folder(job_id)
         line = self._watch.line(connection, get_job(connection, job_id), self.work.clock())
         reader = self._readers.setdefault(job_id, ReportReader(folder))
         try:

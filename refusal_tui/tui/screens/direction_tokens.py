@@ -58,7 +58,7 @@ class DirectionTokensScreen(WorkScreen):
 
     @property
     def _folder(self) -> Path:
-        return self.work.workspace.artifacts / f"job-{self._job_id}"
+        return self.work.workspace.job_folder(self._job_id)
 
     def compose_body(self) -> ComposeResult:
         yield LineList(id="tokens-texts")
